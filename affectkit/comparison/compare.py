@@ -105,7 +105,10 @@ def _refuse_twice(sources: Sequence[str]) -> None:
     for source in sources:
         real = os.path.realpath(source)
         if real in known:
-            raise UsageError(f"{source} is named twice: a model compared with itself shows nothing.")
+            raise UsageError(
+                f"{source} is named twice: a model compared with itself shows nothing.",
+                "To try a job that changes nothing, test the model again into another folder.",
+            )
         known[real] = source
 
 
