@@ -101,6 +101,8 @@ def register(app: typer.Typer) -> None:
                 name: value for name, value in summary.items() if name in (*LIMITS, "abstain", "prior", "prior_from")
             }
             _videos({**limits, **summary["video_results"]}, console)
+        if settings.results is None and not console.json and sys.stdout.isatty():
+            console.note("table not saved; --results DIR keeps it")
         report_asked(console, settings.results)
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
