@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from affectkit.core.boxes import Box
-from affectkit.core.files import holds_something, inner_path, whole_file
+from affectkit.core.files import inner_path, whole_file
 from affectkit.data.loading.face_crops import read_picture
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
@@ -56,8 +56,7 @@ class ImageAnnotator:
                 folder.resolve() == given.resolve() or (recursive and given.resolve() in folder.resolve().parents)
             ):
                 raise UsageError(f"--annotate {folder} lies among the images in {text}.", "Name a folder elsewhere.")
-        if folder.is_dir() and holds_something(folder) and not options.may_replace:
-            raise UsageError(f"--annotate {folder} is not empty.", "Name another folder, or add --force.")
+        options.refuse_annotated()
 
     def remember(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield ``items`` as they are, and remember their files until they are drawn."""

@@ -23,6 +23,7 @@ from affectkit.data.faces import LEFT_OUT
 from affectkit.data.faces.weights import weights_faults
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
+from affectkit.data.media.file_kinds import IMAGE_FILE
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import UsageError
@@ -80,7 +81,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     choice = _choose(settings, output)
     checkpoint = choice.path
     inputs = _list_inputs(settings, output, listed, group, reporter)
-    group.run_on_main(lambda: legacy_names.rename_results(output))
+    group.run_on_main(lambda: _refuse_outputs(output, inputs))
     predictor = _load(settings, choice)
     context = predictor.context
     inputs.settle(takes_clips=predictor.spec.clip is not None)
@@ -207,6 +208,14 @@ def _output_options(settings: InferSettings) -> OutputOptions:
         force=settings.force,
         annotate=settings.annotate,
     )
+
+
+def _refuse_outputs(output: OutputOptions, inputs: InputSelection) -> None:
+    """Refuse outputs that are there and may not be replaced, before the model is loaded, which may take seconds."""
+    legacy_names.rename_results(output)
+    output.refuse_table()
+    if output.annotate is not None and (output.annotate.is_dir() or not inputs.counts[IMAGE_FILE]):
+        output.refuse_annotated()  # what a file is in the way of depends on the model
 
 
 def _list_inputs(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.files import holds_something
 from affectkit.core.shards import Shard
 from affectkit.data.faces.selection import sum_left_out
 from affectkit.errors import UsageError
@@ -61,14 +62,16 @@ class ResultFiles:
         names = (self.final, *parts, self.skipped, self.lines, *(self.folder / name for name in others))
         found = [path for path in names if path.exists()]
         if found and not options.may_replace:
-            raise UsageError(
-                f"{found[0]} exists.", "Add --resume to resume it, or to bring it up to date; --force replaces it."
-            )
+            raise _is_there(found[0])
         return found
 
     def how_to_resume(self) -> str:
         """Return the next step after a stop."""
         return f"Resume with the same command and --resume; the rows so far are in {self.part}."
+
+
+def _is_there(path: Path) -> UsageError:
+    return UsageError(f"{path} exists.", "Add --resume to resume it, or to bring it up to date; --force replaces it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,28 @@ class OutputOptions:
     def may_replace(self) -> bool:
         """Return whether files that stand there already are expected."""
         return self.resume or self.force
+
+    def refuse_table(self) -> None:
+        """Raise a UsageError where a table is there that may not be replaced; a shard finds its own later."""
+        if self.results is None or self.shard is not None or self.may_replace:
+            return
+        final = self.results / f"{ROWS}.{self.format}"
+        for path in (final, final.with_name(f"{ROWS}.{growing_form(self.format)}.part")):
+            if path.exists():
+                raise _is_there(path)
+
+    def refuse_annotated(self) -> None:
+        """Raise a UsageError where ``annotate`` is there, a folder with something in it, and may not be replaced."""
+        path = self.annotate
+        if path is None or self.may_replace or not path.exists():
+            return
+        if not path.is_dir():
+            raise UsageError(f"--annotate {path} exists.", "Name another file, or add --force to replace it.")
+        if holds_something(path):
+            raise UsageError(
+                f"--annotate {path} is not empty.",
+                "Name another folder, or add --force: it replaces files of the same names there and leaves all others.",
+            )
 
 
 @dataclass

@@ -210,7 +210,7 @@ class InferSettings(Runtime):
         "Predict every N-th image alone, as the I-th of N runs; affectkit merge puts the shards together.", group=DATA
     )
     resume: bool = setting(False, "Continue the table in --results, or bring a finished one up to date.", group=DATA)
-    force: bool = setting(False, "Replace the table in --results.", group=DATA)
+    force: bool = setting(False, "Replace the table in --results, and drawn files of the same names.", group=DATA)
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
 
     def of_file(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from affectkit.core.files import holds_something, inner_path, whole_file
+from affectkit.core.files import inner_path, whole_file
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text
 from affectkit.data.media.animation_stream import open_stream
@@ -56,20 +56,16 @@ class AnnotationTargets:
     def __init__(self, options: OutputOptions, videos: Sequence[Item]) -> None:
         self.path = options.annotate
         self.is_file = self.path.suffix != "" and not self.path.is_dir()
-        if not self.is_file:
-            if self.path.is_dir() and holds_something(self.path) and not options.may_replace:
-                raise UsageError(f"--annotate {self.path} is not empty.", "Name another folder, or add --force.")
-        elif len(videos) > 1:
+        if self.is_file and len(videos) > 1:
             raise UsageError(
                 f"--annotate {self.path} is a file, and there are {count_text(len(videos), 'video')}.", "Name a folder."
             )
-        elif self.path.suffix.lower() not in FORMATS:
+        if self.is_file and self.path.suffix.lower() not in FORMATS:
             raise UsageError(
                 f"--annotate {self.path}: an annotated video ends in {', '.join(FORMATS)}.",
                 "Rename it, or name a folder.",
             )
-        elif self.path.exists() and not options.may_replace:
-            raise UsageError(f"--annotate {self.path} exists.", "Name another file, or add --force.")
+        options.refuse_annotated()
         for video in videos:
             target = self.of(video.name)
             if target.exists() and video.path.exists() and target.samefile(video.path):
