@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
         """Show the built-in model on drawn faces and a film, then train, test and use a model, without any download.
 
         Prints each command before it runs, so that it can be repeated on real data, and at the end three for files of
-        one's own. Takes about a minute on two processors. A second run finishes what was interrupted.
+        one's own. Takes about a minute on two free processors. A second run finishes what was interrupted.
 
         Examples:
             affectkit demo
@@ -59,7 +59,10 @@ def register(app: typer.Typer) -> None:
         folder = settings.folder
         if folder.is_file():
             raise UsageError(f"{folder} is a file; name a folder.")
-        console.note(f"What the built-in model sees; then a model is trained from nothing. All of it is in {folder}.")
+        console.note(
+            "About a minute on two free processors, longer on busy ones: first, within seconds, what the built-in "
+            f"model sees; then one is trained from nothing. All of it is in {folder}."
+        )
         _draw(folder / LOOK, console)
         results = {"look": _run(looking(folder), console)}
         if not console.json:

@@ -57,6 +57,7 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("    ")}
     begins = [re.search("[▆▇█]", lines[name]).start() for name in ("neutral", "happiness")]
     assert begins == sorted(begins)
+    assert done.stderr.startswith("About a minute on two free processors, longer on busy ones: ")
     for line in next_commands():
         assert f"  {line}\n" in done.stdout
     for path, _ in places(tmp_path / "demo"):
