@@ -206,6 +206,19 @@ def checksum_state(path: str | Path) -> str:
     return f"{entry['algorithm']} of each tensor; all match"
 
 
+def weights_digest(path: str | Path) -> str | None:
+    """Compute 16 digits that stand for the weights of a checkpoint alone: names, number formats, shapes and values.
+
+    Two trainings that gave the same weights have the same, whatever their headers say. None for a pickled file.
+    """
+    path = find_checkpoint(path)
+    if is_pickled(path):
+        return None
+    with safe_open(path, framework="pt") as file:
+        names = sorted(file.keys())
+        return checksums.weights_digest("".join(checksums.tensor_checksum(n, file.get_tensor(n)) for n in names))
+
+
 def load_model(
     path: str | Path,
     *,

@@ -38,6 +38,7 @@ def _model_rows(facts: Mapping[str, Any]) -> list[list[str]]:
         "file": called(facts["file"]),
         "sha256": facts["sha256"],
         "checksum": facts["checksum"],
+        "weights": facts.get("weights") or "",
         "model": f"{facts['model']}{options}",
         "task": facts["task"],
         "classes": f"{classes}{numbers}",

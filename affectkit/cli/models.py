@@ -112,7 +112,7 @@ def _like(pattern: str) -> str:
 
 def _show_checkpoint(path: str, console: Console) -> None:
     from affectkit.checkpoints.abstention import describe_promise, stored_abstention
-    from affectkit.checkpoints.checkpoint import checksum_state, read_header
+    from affectkit.checkpoints.checkpoint import checksum_state, read_header, weights_digest
     from affectkit.checkpoints.find import find_checkpoint
     from affectkit.core.files import sha256
 
@@ -124,6 +124,7 @@ def _show_checkpoint(path: str, console: Console) -> None:
         "file": str(file),
         "sha256": sha256(file),
         "checksum": checksum_state(path),
+        "weights": weights_digest(path),
         "model": header.model,
         "options": header.options,
         "task": spec.task,

@@ -6,6 +6,7 @@
 ``--shares`` and ``--labels`` are ``affectkit prep ferplus`` with ``--target distribution`` and ``--target majority``.
 Each model is tested once for each change, on the whole validation split, and the halves are taken of its outputs
 (``data.halves``). Tables are printed as Markdown; ``--output`` keeps them, and every number in ``numbers.json``.
+A model whose numbers an earlier call left there is not measured again; ``--processes`` measures changes side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,18 @@ def recalls(task: Task, results: Results) -> Numbers:
     return found
 
 
-def numbers(model: str, shares: Path, labels: Path, *, corruptions: bool) -> Numbers:
+def changed(model: str, labels: Path, change: str) -> dict[str, list[float]]:
+    """Measure one model under one change: ``{half: [accuracy, KL, calibration error]}``."""
+    task, results = tested(model, labels, change)
+    found = {}
+    for name, half in halves(results):
+        metrics = task.metrics(half)
+        found[name] = [float(metrics[key]) for key in ("top1", "kl", "ece_top1")]
+    print(f"{model}: {change}", flush=True)
+    return found
+
+
+def numbers(model: str, shares: Path, labels: Path, *, corruptions: bool, processes: int = 1) -> Numbers:
     """Measure one model: ``{half: {"labels": ..., "shares": ..., "recall": ..., "changes": {change: accuracy}}}``."""
     found: Numbers = {name: {"changes": {}} for name in HALVES}
     for kind, data, names in (("labels", labels, LABELLED), ("shares", shares, SHARED)):
@@ -77,12 +91,12 @@ def numbers(model: str, shares: Path, labels: Path, *, corruptions: bool) -> Num
             if kind == "labels":
                 found[name]["recall"] = recalls(task, half)
     severities = [f"{name}:{severity}" for name in GROUPS["benchmark"] for severity in SEVERITIES]
-    for change in (*CHANGES, *(severities if corruptions else ())):
-        task, results = tested(model, labels, change)
-        for name, half in halves(results):
-            metrics = task.metrics(half)
-            found[name]["changes"][change] = [float(metrics[key]) for key in ("top1", "kl", "ece_top1")]
-        print(f"{model}: {change}", flush=True)
+    changes = (*CHANGES, *(severities if corruptions else ()))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        measured = pool.map(changed, [model] * len(changes), [labels] * len(changes), changes)
+        for change, both in zip(changes, measured, strict=True):
+            for name in HALVES:
+                found[name]["changes"][change] = both[name]
     return found
 
 
@@ -143,18 +157,23 @@ def main() -> None:
     parser.add_argument("--shares", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--no-corruptions", action="store_true", help="leave the fifteen corruptions out")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     pairs = [text.partition("=")[::2] for text in given.models]
-    found = {
-        name: numbers(path, given.shares, given.labels, corruptions=not given.no_corruptions) for name, path in pairs
-    }
+    kept = given.output / "numbers.json" if given.output is not None else None
+    known = json.loads(kept.read_text()) if kept is not None and kept.is_file() else {}
+    found: dict[str, Numbers] = {}
+    for name, path in pairs:
+        options = {"corruptions": not given.no_corruptions, "processes": given.processes}
+        found[name] = known[name] if name in known else numbers(path, given.shares, given.labels, **options)
+        if kept is not None:  # after each model: a call that was stopped has not measured in vain
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps({**known, **found}, indent=1) + "\n")
     text = tables(found)
     print(text)
     if given.output is not None:
-        given.output.mkdir(parents=True, exist_ok=True)
         (given.output / "tables.md").write_text(text + "\n")
-        (given.output / "numbers.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
