@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zlib
@@ -24,6 +25,7 @@ from affectkit.checkpoints.checkpoint import (
     read_header,
     save_checkpoint,
     save_tensors,
+    weights_digest,
 )
 from affectkit.checkpoints.half_precision import halve
 from affectkit.core import assets
@@ -90,6 +92,23 @@ def test_the_checksum_is_crc32_of_each_tensor(saved):
         wanted += f"{zlib.crc32(text.encode() + value.tobytes()):08x}"
     assert entry["algorithm"] == "crc32" and entry["tensors"] == wanted
     assert checksum_state(saved) == "crc32 of each tensor; all match"
+
+
+def test_the_digest_is_of_the_weights_and_of_nothing_else(saved, tmp_path):
+    tensors, other = load_file(saved), tmp_path / "other.safetensors"
+    save_file(dict(reversed(tensors.items())), other, {"note": "another header"})
+    first = weights_digest(saved)
+    assert (
+        first
+        == weights_digest(other)
+        == hashlib.sha256(json.loads(metadata(saved)[KEY])["checksum"]["tensors"].encode()).hexdigest()[:16]
+    )
+    told = json.loads(invoke("models", "--checkpoint", saved, "--json").stdout)
+    assert told["weights"] == first
+    name = next(name for name, value in tensors.items() if value.dtype == torch.float32)
+    tensors[name] = torch.nextafter(tensors[name], torch.tensor(torch.inf))
+    save_file(tensors, other)
+    assert weights_digest(other) != first
 
 
 def places(path):
