@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.folders import Fault, is_folder, visible_names, walk
 from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
@@ -261,10 +262,8 @@ def _nothing_in(text: str, folder: Path, recursive: bool, inputs: Inputs) -> Dat
     below = visible_names(folder, is_folder)
     if below and not recursive:
         hint = f"Add --recursive to look into its sub-folders too: {list_some(below, 3)}."
-    elif any(name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar")) for name in os.listdir(folder)):
-        hint = "Unpack the archive first."
     else:
-        hint = "Name the folder that holds the photographs or films, or files of them."
+        hint = unpack_or(folder, "Name the folder that holds the photographs or films, or files of them.")
     return DataError(f"{text} holds no image or video{_beside(inputs)}.", hint)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.missing_paths import as_given, instead_of
 from affectkit.core.progress import Reporter, Silent
@@ -23,7 +24,7 @@ from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders
 from affectkit.data.layouts.class_names import refuse_same_number
 from affectkit.data.layouts.clip_downloads import COMMANDS, clips_in
 from affectkit.data.layouts.emotic import is_emotic
-from affectkit.data.layouts.near_datasets import ARCHIVES, instead_of_file, what_it_holds
+from affectkit.data.layouts.near_datasets import instead_of_file, what_it_holds
 from affectkit.data.layouts.rating_scale import Scale, scale_text
 from affectkit.data.layouts.stated import made_by, stated_in
 from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
@@ -324,8 +325,8 @@ def _holds_dataset(folder: Path) -> bool:
 def _advice(root: Path, near: str) -> str:
     """Return the next step for folders that are nearly a dataset; ``near`` where the dataset may be."""
     subfolders = visible_names(root, is_folder)
-    if visible_names(root, lambda entry: entry.name.lower().endswith(ARCHIVES)):
-        return "Unpack the archive first."
+    if step := unpack_or(root):
+        return step
     if near:
         return near
     if len(subfolders) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from affectkit.core.archives import ENDINGS
 from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.missing_paths import as_given
 from affectkit.core.text import count_text
@@ -13,7 +14,6 @@ from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, file_kind
 from affectkit.errors import DataError
 
 RUN_FILES = ("best.safetensors", "history.csv")
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 SPLITS = {name for names in TABLE_NAMES.values() for name in names}
 LOOKED_INTO = 50
 """Folders beside one of pictures among which other classes are looked for."""
@@ -22,7 +22,7 @@ LOOKED_INTO = 50
 def instead_of_file(path: Path) -> str:
     """Return the next step where a file was named as a dataset."""
     name = path.name.lower()
-    if name.endswith(ARCHIVES):
+    if name.endswith(ENDINGS):
         return "Unpack the archive first."
     if name.endswith((".csv", ".tsv", ".xlsx")):
         return f"It is a table: name the folder of its images, and the table with --labels {as_given(path)}."

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.folders import list_files
@@ -42,6 +43,7 @@ from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.recipes import make_recipe
 from affectkit.prep.clips.split import assign_splits, warn_of_mixed
+from affectkit.prep.source_folder import check_source_folder
 
 EMOTIONS = {
     "neutral": "neutral", "surprise": "surprise", "fear": "fear", "sadness": "sadness", "joy": "happiness",
@@ -173,6 +175,7 @@ def find_files(root: Path) -> Found:
     Raises:
         DataError: there is no table, there are two different ones of a name, or no folder of clips.
     """
+    check_source_folder(root)
     found, other = Found(), []
     names = {name: part for part, name in TABLES.items()}
     for path in list_files(root, lambda name: name in names or is_video_name(name), recursive=True):
@@ -183,11 +186,11 @@ def find_files(root: Path) -> Found:
         else:
             _add_clip(found, root, part, path)
     if not found.tables:
-        raise DataError(f"{root} holds none of {', '.join(names)}.", _where(root, names))
+        raise DataError(f"{root} holds none of {', '.join(names)}.", unpack_or(root, _where(root, names)))
     if not found.folders:
         raise DataError(
             f"{root} holds no folder of clips: {', '.join(FOLDERS)}.",
-            "Unpack train.tar.gz, dev.tar.gz and test.tar.gz in it.",
+            unpack_or(root, "They are in train.tar.gz, dev.tar.gz and test.tar.gz of the download."),
         )
     for path in other:
         name = path.relative_to(root).as_posix()

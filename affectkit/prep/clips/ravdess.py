@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.folders import list_files
 from affectkit.core.progress import Reporter
@@ -37,6 +38,7 @@ from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.recipes import make_recipe
 from affectkit.prep.clips.split import assign_splits
+from affectkit.prep.source_folder import check_source_folder
 
 EMOTIONS = {
     "01": "neutral", "02": "calm", "03": "happiness", "04": "sadness", "05": "anger", "06": "fear", "07": "disgust",
@@ -210,6 +212,7 @@ def find_clips(root: Path, *, channel: str, calm: str) -> Found:
     Raises:
         DataError: ``root`` is no folder, or there are videos that are named otherwise or lie in another actor's folder.
     """
+    check_source_folder(root)
     found, strange = Found(), []
     for path in list_files(root, lambda name: True, recursive=True):
         fields, name = parse_name(path.stem), path.relative_to(root).as_posix()
@@ -332,9 +335,7 @@ def _nothing(root: Path, channel: str, found: Found) -> DataError:
     there = [f"{counts[why]:,} {what}" for why, what in _WHY.items() if counts[why]]
     there += [found.passed.described] if found.passed.count else []
     wanted = "speech or song" if channel == "both" else channel
-    step = "Download Video_Speech_Actor_01.zip to 24 (or Video_Song_...) and unpack them."
-    if ".zip" in found.passed.endings:
-        step = "Unpack the .zip files."
+    step = unpack_or(root) or "Download Video_Speech_Actor_01.zip to 24 (or Video_Song_...) and unpack them."
     if counts["channel"]:
         step = f"--channel {'song' if channel == 'speech' else 'speech'} takes the other channel."
     return DataError(

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.clipspec import RML, RML_PRETRAINED, with_sound_level
 from affectkit.core.folders import list_files
 from affectkit.core.libraries import load_library
@@ -31,6 +32,7 @@ from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.split import assign_splits
 from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource, StoredInput
+from affectkit.prep.source_folder import check_source_folder
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
@@ -135,6 +137,7 @@ def clip_files(root: Path) -> dict[str, Path]:
     Raises:
         DataError: there is none, or a name says no emotion.
     """
+    check_source_folder(root)
     found = {}
     strange = []
     for path in list_files(root, is_video_name, recursive=True):
@@ -149,7 +152,7 @@ def clip_files(root: Path) -> dict[str, Path]:
             f"Names begin with {', '.join(EMOTIONS)}, or with two letters or more of one of these.",
         )
     if not found:
-        raise DataError(f"{root} holds no videos.", "Name the folder whose sub-folders are the users.")
+        raise DataError(f"{root} holds no videos.", unpack_or(root, "Name the folder whose sub-folders are the users."))
     return dict(sorted(found.items()))
 
 

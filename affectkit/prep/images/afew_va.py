@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.files import digest_bytes, read_json
 from affectkit.core.forms import check_form
-from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import address_seed
 from affectkit.core.shards import Shard
@@ -30,6 +30,7 @@ from affectkit.data.layouts.left_out import LeftOut
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.crops import Box, clip_box, cut, picture_sizes
 from affectkit.prep.images.output_folder import OutputFolder, PrepReport
+from affectkit.prep.source_folder import check_source_folder
 
 SCALE = (-10.0, 10.0)
 SHARES = {"train": 0.6, "valid": 0.2, "test": 0.2}
@@ -112,13 +113,12 @@ def prepare_afew_va(
     """
     source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or AfewVaOptions()
     _check_options(options)
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     folders = video_folders(source)
     if not folders:
         raise DataError(
             f"{source} holds no clips of AFEW-VA: folders 001 to 600, each with its frames and a .json file.",
-            "Unpack the download and name the folder that holds them.",
+            unpack_or(source, "Name the folder that holds them."),
         )
     clips, left_out, annotations = _read_clips(folders, crop=options.crop, reporter=reporter)
     chosen = {"crop": options.crop, "split_by": options.split_by, "scale": options.scale, "seed": options.seed}

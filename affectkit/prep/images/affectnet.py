@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.contained_paths import name_fault
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
-from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
@@ -36,6 +36,7 @@ from affectkit.data.layouts.left_out import LeftOut
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.crops import Box, clip_box, cut, cut_hashes, picture_sizes
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
+from affectkit.prep.source_folder import check_source_folder
 
 COLUMNS = (
     "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
@@ -156,8 +157,7 @@ def find_release(source: Path) -> tuple[dict[str, Path], Path]:
     Raises:
         DataError: there is neither list, or no such folder.
     """
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     lists = {
         split: path
         for split, name in LISTS.items()
@@ -166,7 +166,9 @@ def find_release(source: Path) -> tuple[dict[str, Path], Path]:
     if not lists:
         raise DataError(
             f"{source} holds neither {' nor '.join(LISTS.values())}, in it or in Manually_Annotated_file_lists.",
-            "Name AffectNet's folder. Its later release (train_set, val_set) is read by train as it is.",
+            unpack_or(
+                source, "Name AffectNet's folder. Its later release (train_set, val_set) is read by train as it is."
+            ),
         )
     images = next(source / folder for folder in IMAGE_FOLDERS if (source / folder).is_dir())
     return lists, images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from affectkit.core.missing_paths import instead_of
+from affectkit.core.archives import unpack_or
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data.layouts.affectnet_fused import (
     CLASSES,
@@ -17,6 +17,7 @@ from affectkit.data.layouts.duplicates import COPY, content_hashes, find_copies
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
+from affectkit.prep.source_folder import check_source_folder
 
 RULE = "every image with an annotation; its 13 probabilities as annotated, as float32"
 
@@ -76,12 +77,11 @@ def prepare_affectnet_fused(
 
 def _check_source(source: Path) -> None:
     """Raise a DataError where ``source`` is no folder of AffectNetFused."""
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     if not is_affectnet_fused(source):
         raise DataError(
             f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",
-            "Unpack the download and name the folder that holds them.",
+            unpack_or(source, "Name the folder that holds them."),
         )
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.files import sha256
-from affectkit.core.missing_paths import instead_of
 from affectkit.core.npy_files import load_npy
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data.layouts.duplicates import COPY, find_copies
@@ -36,6 +36,7 @@ from affectkit.prep.images.emotic_persons import (
     persons_of_tables,
 )
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
+from affectkit.prep.source_folder import check_source_folder
 
 TARGETS = ("categories", "ratings")
 SCALE = (1.0, 10.0)
@@ -136,25 +137,27 @@ def read_persons(source: Path) -> tuple[list[Path], dict[str, list[Person]]]:
     Raises:
         DataError: there are none, or the pictures are missing.
     """
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     mat, tables, arrays = mat_file(source), csv_tables(source), array_tables(source)
     if mat is None and not tables and arrays:
         place = next(iter(arrays.values())).parent
         images = next((path for path in (place.parent / "img_arrs", place / "img_arrs") if path.is_dir()), None)
         if images is None:
-            raise DataError(f"{place} is there, and img_arrs with the pictures is not.", "Unpack it beside.")
+            raise DataError(
+                f"{place} is there, and img_arrs with the pictures is not.",
+                unpack_or(source, "Put the folder img_arrs beside it."),
+            )
         return list(arrays.values()), persons_of_arrays(arrays, images)
     if mat is None and not tables:
         raise DataError(
             f"{source} holds neither Annotations.mat, nor tables that mat2py.py makes of it, nor annots_arrs.",
-            "Unpack EMOTIC's annotations there.",
+            unpack_or(source, "Name the folder of EMOTIC's annotations."),
         )
     images = image_folder(source)
     if images is None:
         raise DataError(
             f"{mat or next(iter(tables.values()))} is there, and the pictures (mscoco, framesdb, ...) are not.",
-            "Unpack them into a folder 'emotic' beside it.",
+            unpack_or(source, "They belong into a folder 'emotic' beside it."),
         )
     if mat is not None:
         return [mat], persons_of_mat(mat, images)

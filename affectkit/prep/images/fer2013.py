@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
-from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import count_text
@@ -28,6 +28,7 @@ from affectkit.errors import DataError
 from affectkit.prep.images.ferplus_download import LABEL_FILE, PIXEL_FILES, find_pixels
 from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, SIDE, USAGES, draw, parse_pixels
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
+from affectkit.prep.source_folder import check_source_folder
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """Names of the labels 0 to 6."""
@@ -65,14 +66,13 @@ def prepare_fer2013(
         DataError: there is no such table, or rows are malformed (listed).
     """
     source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or ImageOptions()
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     path, note = find_pixels(source, output)
     if path is None:
         raise DataError(
             f"{source} holds neither {' nor '.join(PIXEL_FILES)}, in it or one level down, and no other CSV file with "
             f"the columns {', '.join(PIXEL_COLUMNS)}.",
-            "Unpack the download and name the folder that holds the file.",
+            unpack_or(source, "Name the folder that holds the file."),
         )
     faces = read_faces(path)
     identity = {"preparation": "fer2013", "target": "label", "pixels": sha256(path)}

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.archives import unpack_or
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
-from affectkit.core.missing_paths import instead_of
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
 from affectkit.errors import DataError
 from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_row_order, order_difference
+from affectkit.prep.source_folder import check_source_folder
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 COLUMNS = (*EMOTIONS, "unknown", "NF")
@@ -103,11 +104,13 @@ def find_download(source: Path, output: Path) -> Download:
     Raises:
         DataError: one of them is missing, or not FER+'s.
     """
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.", instead_of(source))
+    check_source_folder(source)
     label_file = _find(source, LABEL_FILE, output)
     if label_file is None:
-        raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")
+        raise DataError(
+            f"{LABEL_FILE} is not in {source}, nor one level down.",
+            unpack_or(source, "It is part of the FER+ project."),
+        )
     labels = read_labels(label_file)
     pixel_file, note = find_pixels(source, output, labels.splits)
     images = {} if pixel_file else _find_images(source, output)
@@ -115,7 +118,7 @@ def find_download(source: Path, output: Path) -> Download:
         raise DataError(
             f"{source} holds neither {' nor '.join(PIXEL_FILES)}, no other CSV file with the columns "
             f"{', '.join(PIXEL_COLUMNS)}, and no fer#######.png files.",
-            "Put one of the two files of FER-2013 there, or unpack the images.",
+            unpack_or(source, "Put one of the two files of FER-2013 there, or its images."),
         )
     contents = check_row_order(pixel_file, labels.splits) if pixel_file else []
     return Download(label_file, labels, pixel_file, contents, images, note)

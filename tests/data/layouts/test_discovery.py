@@ -155,7 +155,7 @@ def test_folders_that_fit_nothing(tmp_path: Path) -> None:
     cases = {
         "one": (("images/1.jpg",), "Is the dataset one level down"),
         "single": (("train/images/1.jpg", "valid/images/2.jpg"), "found: train/, valid/"),
-        "packed": (("data.zip",), "Unpack the archive"),
+        "packed": (("data.zip",), "Unpack data.zip there first."),
     }
     for name, (files, wanted) in cases.items():
         (tmp_path / name).mkdir()

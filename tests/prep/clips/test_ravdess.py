@@ -173,7 +173,7 @@ def test_files_named_otherwise(tmp_path, name):
     [
         ((), "it is empty", "Download"),
         (("Actor_01/03-01-01-01-01-01-01.wav",), "it has 1 with sound alone", "Download"),
-        (("Video_Speech_Actor_01.zip",), "it has 1 .zip", "Unpack"),
+        (("Video_Speech_Actor_01.zip",), "it has 1 .zip", "Unpack Video_Speech_Actor_01.zip there first."),
         (("Actor_01/02-01-01-01-01-01-01.mp4",), "1 with pictures alone", "Download"),
         (("Actor_01/01-02-01-01-01-01-01.mp4",), "1 of the other channel", "--channel song"),
     ],
