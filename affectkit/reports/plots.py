@@ -198,14 +198,23 @@ def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], p
     return save_figure(figure, path)
 
 
-def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
-    """Draw the recall of each class as a bar with its 95% interval (Wilson 1927), in the order of the classes.
+def class_recall(
+    path: Path,
+    *,
+    recall: ArrayLike,
+    support: ArrayLike,
+    classes: Sequence[str],
+    bounds: ArrayLike | None = None,
+    part: str = "",
+) -> Path:
+    """Draw the recall of each class as a bar with its 95% interval, in the order of the classes.
 
     Args:
         path: the PNG file.
         recall: (C,) in [0, 1]; NaN for a class without samples.
         support: (C,) samples of each class.
         classes: (C,) names.
+        bounds: (C, 2) of the intervals, NaN where there is none; None: no intervals.
         part: as in ``confusion_matrix``.
 
     Raises:
@@ -220,9 +229,14 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
     style_axes(axes, grid="x")
     place = np.arange(len(names))
     axes.barh(place[known], recall[known], height=0.68, color=BLUE, alpha=0.88)
-    for k in place[known]:
-        low, high = _wilson(recall[k], support[k])
-        axes.plot([low, high], [k, k], color=TEXT, linewidth=1.1, solid_capstyle="butt")
+    for k in place[known] if bounds is not None else ():
+        axes.plot(
+            check_numbers(bounds, "bounds", (len(names), 2))[k],
+            [k, k],
+            color=TEXT,
+            linewidth=1.1,
+            solid_capstyle="butt",
+        )
     for k in place:
         text = f"{100 * recall[k]:.1f}%  n = {int(support[k]):,}" if known[k] else "no samples"
         axes.text(1.02, k, text, va="center", ha="left", fontsize=TICK, color=TEXT if known[k] else MUTED)
@@ -418,11 +432,3 @@ def _cell_texts(axes: Axes, counts: NDArray[np.float64], share: NDArray[np.float
                   fontweight=weight, alpha=1.0 if value else 0.35)  # fmt: skip
         axes.text(column, row + 0.22, f"{int(counts[row, column]):,}", ha="center", va="center", fontsize=SMALL - 1,
                   color=colour, alpha=0.8 if value else 0.35)  # fmt: skip
-
-
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    """Return the 95% score interval of a share of ``count`` samples."""
-    z = 1.959964
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(max(share * (1 - share), 0) / count + z * z / (4 * count * count))
-    return max(centre - half, 0.0), min(centre + half, 1.0)

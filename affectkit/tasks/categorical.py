@@ -20,6 +20,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
 from affectkit.metrics import ambiguity, calibration, classification, distribution, raters, selective
 from affectkit.metrics.emotion_norms import DIMENSIONS, column_names, mean_column
+from affectkit.statistics.exact import clopper_pearson
 from affectkit.statistics.measures import (
     ItemValues,
     Measure,
@@ -351,7 +352,7 @@ class CategoricalTask(Task):
             "reliability.png": lambda path: self._reliability(path, results),
             "confusion.png": lambda path: plots.confusion_matrix(path, counts=matrix, **facts),
             "recall.png": lambda path: plots.class_recall(
-                path, recall=by_class["recall"], support=by_class["support"], **facts
+                path, recall=by_class["recall"], support=by_class["support"], bounds=_exact_recall(matrix), **facts
             ),
             "risk_coverage.png": lambda path: self._draw_risk_coverage(path, results),
             "bars.png": lambda path: self._bars(path, results, image, spread(len(results.split))),
@@ -571,3 +572,9 @@ def class_weights(option: str, classes: tuple[str, ...], target: np.ndarray) -> 
     if faults:
         raise UsageError.from_faults(faults)
     return weights
+
+
+def _exact_recall(confusion: np.ndarray) -> list[tuple[float, float]]:
+    """Return the 95% interval of the recall of each class, as ``per_class.csv`` has it of independent items."""
+    hits, support = confusion.diagonal(), confusion.sum(1)
+    return [clopper_pearson(int(k), int(n)) for k, n in zip(hits, support, strict=True)]

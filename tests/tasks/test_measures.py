@@ -11,6 +11,7 @@ import pytest
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.evaluation.outputs import class_intervals
+from affectkit.reports import plots
 from affectkit.statistics.exact import clopper_pearson
 from affectkit.statistics.measures import left_out
 from affectkit.tasks.audiovisual import AudiovisualOptions, AudiovisualTask
@@ -76,7 +77,7 @@ def test_measures_by_class_equal_those_of_the_table():
     assert checked == 3 * len(CLASSES)
 
 
-def test_recall_by_class_has_exact_intervals_and_over_clusters_others():
+def test_recall_by_class_has_exact_intervals_and_over_clusters_others(monkeypatch):
     results, task = of_classes(ClassificationTask), ClassificationTask(SPEC)
     truth, right = results.fields["target"].argmax(1), results.outputs.argmax(1) == results.fields["target"].argmax(1)
     exact = class_intervals(task, results, None)
@@ -87,6 +88,10 @@ def test_recall_by_class_has_exact_intervals_and_over_clusters_others():
         assert exact["recall_interval"][k] == ("Clopper-Pearson" if of_class.any() else "no interval: not defined")
     assert exact["recall_interval"].count("Clopper-Pearson") >= 3
     assert list(exact) == ["recall_low", "recall_high", "recall_interval", "precision_low", "precision_high"]
+    drawn = {}
+    monkeypatch.setattr(plots, "class_recall", lambda path, **given: drawn.update(given))
+    task.figures(results, lambda position: None)["recall.png"](Path("recall.png"))
+    assert np.array(drawn["bounds"]).T.tolist() == [exact["recall_low"], exact["recall_high"]]  # as the table beside it
     clustered = class_intervals(task, results, [f"actor{k % 12}" for k in range(len(truth))])
     assert clustered["recall_interval"][0] == "jackknife t over 12 clusters"
     assert clustered["recall_low"][0] != exact["recall_low"][0]
