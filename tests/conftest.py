@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process of a test would compile what it imports of the package
+    sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from allowed_skips import is_allowed
 from quick import guarded, is_listed, is_quick
-from support import make_folders, make_votes, settings
+from support import make_folders, make_votes, settings, without_figures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,16 +130,27 @@ def _own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no figures, which take most of the time of a short run; the ``trained`` of this session has them."""
-    from affectkit.evaluation import outputs
-    from affectkit.reports import plots
-    from affectkit.training import out_of_fold, trainer
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk(request: pytest.FixtureRequest):
+    """Flush nothing in the processes of tests, which waited for that about as long as they computed.
 
-    for module in (trainer, outputs, out_of_fold):
-        monkeypatch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
+    A test of what is flushed, or of a disk that fails, has a function of its own there. Benchmarks flush: they time it.
+    """
+
+    def checked(descriptor: int) -> None:
+        os.fstat(descriptor)  # fails, as the real one does, where no file is open
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.option.markexpr != "benchmark":
+            patch.setattr(os, "fsync", checked)
+        yield
+
+
+@pytest.fixture
+def no_figures():
+    """Draw no figures in a test that does not look at them; the ``trained`` of this session has them."""
+    with without_figures():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -9,10 +10,12 @@ import signal
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
+import pytest
 from PIL import Image
 
 TINY = "test_resnet"
@@ -146,6 +149,20 @@ def set_up(chosen, *, reporter=None):
 
     context = RunContext.resolve(chosen.device, chosen.precision)
     return set_up_training(chosen, context, reporter=reporter or Silent())
+
+
+@contextlib.contextmanager
+def without_figures() -> Iterator[None]:
+    """Draw no figures, which take most of the time of a short run: three seconds of a processor for a data set."""
+    from affectkit.evaluation import outputs
+    from affectkit.reports import plots
+    from affectkit.training import out_of_fold, trainer
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (trainer, outputs, out_of_fold):
+            patch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
+        patch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
+        yield
 
 
 def stop_after(monkeypatch, steps):

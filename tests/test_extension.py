@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import CLASSES, blob, invoke
+from support import CLASSES, blob, invoke, without_figures
 
 from affectkit.cli.commands import COMMANDS
 from affectkit.corruptions import CORRUPTIONS
@@ -174,7 +174,8 @@ def run(extensions, data, tmp_path_factory):
     """A training with a model, a loss, a layout and a monitored metric that are extensions, and what it printed."""
     output = tmp_path_factory.mktemp("runs") / "run"
     options = ("--epochs", 2, "--batch-size", 8, "--monitor", "mine")
-    found = done("train", "--data", data, "--output", output, "--model", "mine", "--loss", "mine", *options)
+    with without_figures():  # they are those of ``tested``
+        found = done("train", "--data", data, "--output", output, "--model", "mine", "--loss", "mine", *options)
     return output, found
 
 

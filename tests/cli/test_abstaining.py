@@ -188,7 +188,7 @@ def test_a_temperature_alone_leaves_the_threshold_out(data, fitted, tmp_path):
     assert header.spec.temperature == 1 and "abstention" not in header.training
 
 
-def test_train_fits_a_threshold_and_records_the_class_shares(tmp_path):
+def test_train_fits_a_threshold_and_records_the_class_shares(tmp_path, no_figures):
     root, run = make_folders(tmp_path / "d"), tmp_path / "run"
     asked = ["train", "--model", TINY, "--no-pretrained", "--data", root, "--output", run, "--epochs", "1"]
     asked += ["--image-size", "24", "--augment", "none", "--device", "cpu", "--workers", "0", "--class-weights"]

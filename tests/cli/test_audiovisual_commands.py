@@ -157,7 +157,7 @@ def test_the_history_has_every_part(trained):
     ).is_file()
 
 
-def test_clips_are_predicted_as_they_were_tested(trained, clone, tmp_path):
+def test_clips_are_predicted_as_they_were_tested(trained, clone, tmp_path, no_figures):
     run("test", "--checkpoint", trained / "run", "--data", trained / "data", "--results", tmp_path / "t")
     tested = {row["Image Name"]: row for row in rows(tmp_path / "t" / "test_results.csv")}
     found = run(

@@ -17,13 +17,19 @@ from support import affectkit, invoke
 from affectkit.cli import demo
 from affectkit.cli.demo import next_commands, places, steps
 from affectkit.cli.demo_view import timeline
+from affectkit.evaluation import outputs
 from affectkit.prep.images import schematic_scene
 from affectkit.prep.images.schematic_scene import KEYS, SCENE, draw_frame, draw_scene, expression_at, write_film
+from affectkit.training import trainer
 
 
 def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(tmp_path, monkeypatch):
-    """With a fifth of the faces; the first step is a process as in a user's demo, the others are run in this one."""
+    """With few faces; the first step is a process as in a user's demo, the others are run in this one.
+
+    Of figures those are drawn that the demo names at its end.
+    """
     steps_run = []
+    monkeypatch.setattr(trainer, "draw_figures", lambda *args, **kwargs: None)
 
     class InThisProcess:
         """A step in this process, which has torch already."""
@@ -43,7 +49,9 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
         return (InThisProcess if with_torch else subprocess.Popen)(command, **options)
 
     def fewer(*arguments, **options):
-        return [["240" if word == "1200" else word for word in step] for step in steps(*arguments, **options)]
+        made, *others = steps(*arguments, **options)
+        assert made[:2] == ["prep", "schematic"] and made[3:] == ["--train", "1200"]
+        return [[*made[:3], "--train", "96", "--valid", "48", "--test", "48"], *others]
 
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(Popen=started, PIPE=subprocess.PIPE))
     monkeypatch.setattr(demo, "steps", fewer)
@@ -65,13 +73,14 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
     with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 12
     steps_run.clear()
+    monkeypatch.setattr(outputs, "draw_figures", lambda *args, **kwargs: None)
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(Popen=InThisProcess, PIPE=subprocess.PIPE))
     again = invoke("demo", tmp_path / "demo", "--epochs", "1", "--json")
     assert again.returncode == 0, again.stderr
     assert [step.stderr.count("nothing to do") for step in steps_run] == [2, 1, 1, 0, 1]
     found = json.loads(again.stdout)
     steps_found = found["steps"]
-    assert steps_found["test"]["images"] == 160 and steps_found["train"]["best_epoch"] == 1
+    assert steps_found["test"]["images"] == 48 and steps_found["train"]["best_epoch"] == 1
     assert steps_found["look"]["faces"] == 3 and steps_found["look"]["video_results"]["sampled_frames"] == 24
     assert found["next"] == next_commands()
 

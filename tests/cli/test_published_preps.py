@@ -37,7 +37,7 @@ def test_affectnet_leaves_out_and_says_so(tmp_path: Path) -> None:
     assert refused.returncode == 1 and f"affectkit prep affectnet {source} --output NEW" in refused.stderr
 
 
-def test_afew_va_with_actors_apart(tmp_path: Path) -> None:
+def test_afew_va_with_actors_apart(tmp_path: Path, no_figures: None) -> None:
     clips = {f"{number:03d}": (f"Actor {number % 5}", [(number - 6, 3), (0, 0)]) for number in range(1, 11)}
     afew_va(tmp_path / "in", clips)
     done = invoke("prep", "afew-va", tmp_path / "in", "--output", tmp_path / "out", "--json")
@@ -54,7 +54,7 @@ def test_afew_va_with_actors_apart(tmp_path: Path) -> None:
     assert trained.returncode == 0 and "on a scale of -10 to 10" in trained.stderr
 
 
-def test_emotic_by_gender_and_age(tmp_path: Path) -> None:
+def test_emotic_by_gender_and_age(tmp_path: Path, no_figures: None) -> None:
     box = (2, 2, 30, 30)
     pictures = {f"mscoco/images/{number}.jpg": [(box, ("Peace", "Esteem"), (5, 6, 7))] for number in range(6)}
     emotic(

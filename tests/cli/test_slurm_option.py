@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import TINY, affectkit, make_folders, settings
+from support import TINY, affectkit, invoke, make_folders, settings
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="needs submitit")
 
@@ -135,7 +135,8 @@ def test_a_terminal_is_told_how_to_go_on(slurm, tmp_path):
 
 
 def test_a_job_of_slurm_is_queued_again_when_it_is_warned(slurm, tmp_path):
-    done = affectkit("prep", "schematic", "d", "--train", "300", "--slurm", "time=60", "--json", cwd=tmp_path)
+    few = ("--train", "80", "--valid", "8", "--test", "8")
+    done = affectkit("prep", "schematic", "d", *few, "--slurm", "time=60", "--json", cwd=tmp_path)
     job = json.loads(done.stdout)
     run = ["bash", str(slurm / "script.sh")]
     around = {**os.environ, "SLURM_JOB_ID": "4242", "SLURM_NTASKS": "1"}
@@ -150,7 +151,7 @@ def test_a_job_of_slurm_is_queued_again_when_it_is_warned(slurm, tmp_path):
     assert not log.with_name("4242_0_result.pkl").exists() and not (tmp_path / "d" / "manifest.json").exists()
     subprocess.run(run, cwd=tmp_path, env={**around, "SLURM_RESTART_COUNT": "1"}, check=True, timeout=60)
     assert outcome(job) == ("success", 0) and (tmp_path / "d" / "manifest.json").exists()
-    assert log.read_text().count("affectkit prep schematic d --train 300") == 2
+    assert log.read_text().count("affectkit prep schematic d --train 80") == 2
 
 
 @pytest.mark.parametrize(
@@ -165,10 +166,12 @@ def test_a_job_of_slurm_is_queued_again_when_it_is_warned(slurm, tmp_path):
         (["prep", "schematic", "d", "--slurm", "time=60,logs=open"], 2, ["written by everybody", "chmod o-w open"]),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_submitted(slurm, tmp_path, arguments, code, words):
+def test_what_is_wrong_is_said_before_anything_is_submitted(slurm, tmp_path, monkeypatch, arguments, code, words):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    done = affectkit(*arguments, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["affectkit", *arguments])
+    done = invoke(*arguments)
     assert done.returncode == code and done.stdout == "", done.stderr
     assert all(word in done.stderr for word in words), done.stderr
     assert "Traceback" not in done.stderr and not (slurm / "script.sh").exists() and not (tmp_path / "slurm").exists()

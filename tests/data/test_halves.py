@@ -134,7 +134,7 @@ def test_a_threshold_is_known_to_be_of_items_that_chose_the_epoch_or_are_tested_
         assert (f"was fitted on {told}:" in said) if told else "was fitted on" not in said
 
 
-def test_test_says_which_half_it_was_of(data, tmp_path):
+def test_test_says_which_half_it_was_of(data, tmp_path, no_figures):
     arguments = ["test", "--checkpoint", "builtin", "--data", str(data), "--split", "valid", "--json"]
     labels = tmp_path / "labels.csv"
     emotions = dict(zip(CLASSES, ("happiness", "sadness", "anger"), strict=True))

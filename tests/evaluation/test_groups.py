@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import Heard, invoke
+from support import Heard, invoke, without_figures
 
 from affectkit.pages.make import make_report
 
@@ -57,10 +57,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def grouped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("by") / "results"
-    test(
-        data, "--by", "sex,age=24,subject,image:brightness,sex*age", "--groups", data.parent / "people.csv",
-        "--min-group", 20, "--results", folder,
-    )  # fmt: skip
+    with without_figures():  # but for those of groups
+        test(
+            data, "--by", "sex,age=24,subject,image:brightness,sex*age", "--groups", data.parent / "people.csv",
+            "--min-group", 20, "--results", folder,
+        )  # fmt: skip
     return folder
 
 
@@ -180,7 +181,9 @@ def test_ratings_by_group(tmp_path: Path) -> None:
     assert (gap["lowest"], gap["highest"]) == ("hard", "easy")
 
 
-def test_groups_of_an_earlier_evaluation_do_not_stay_in_its_folder(data: Path, tmp_path: Path) -> None:
+def test_groups_of_an_earlier_evaluation_do_not_stay_in_its_folder(
+    data: Path, tmp_path: Path, no_figures: None
+) -> None:
     out = tmp_path / "out"
     files = ("groups.csv", "gaps.csv", "groups.png")
     test(data, "--by", "subject", "--results", out)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import invoke, make_folders, make_ratings
+from support import TINY, invoke, make_folders, make_ratings, without_figures
 
 from affectkit.evaluation import matrix as module
 from affectkit.pages.make import make_report
@@ -30,9 +30,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("train", "valid", "test"):
         for number, name in enumerate(classes):
             (root / "other" / split / name).rename(root / "other" / split / f"other{number}")
-    tiny = ("--model", "resnet18", "--no-pretrained", "--image-size", 32, "--epochs", 1, "--batch-size", 12, "--quiet")
+    tiny = ("--model", TINY, "--no-pretrained", "--image-size", 32, "--epochs", 1, "--batch-size", 12, "--quiet")
     for name in ("own", "other"):
-        found = invoke("train", "--data", root / name, "--output", root / f"run-{name}", *tiny)
+        with without_figures():
+            found = invoke("train", "--data", root / name, "--output", root / f"run-{name}", *tiny)
         assert found.returncode == 0, found.stderr
     make_ratings(root / "rated", count=12)
     lines = [f"other{number} = {name}" for number, name in enumerate(classes)]

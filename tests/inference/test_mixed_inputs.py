@@ -304,7 +304,7 @@ def test_a_name_that_is_no_text_goes_through_every_output(trained, tmp_path, for
     assert again.returncode == 4 and "nothing to do" in again.stderr
 
 
-def test_a_name_that_is_no_text_can_be_trained_and_tested_on(tmp_path):
+def test_a_name_that_is_no_text_can_be_trained_and_tested_on(tmp_path, no_figures):
     for split, label in ((s, c) for s in ("train", "valid", "test") for c in ("a", "b")):
         folder = tmp_path / "data" / split / label
         folder.mkdir(parents=True)

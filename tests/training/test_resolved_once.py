@@ -13,6 +13,8 @@ from affectkit.core.progress import Silent
 from affectkit.runtime import device
 from affectkit.training import run
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 WATCHED = ((device, "resolve_device"), (checkpoint, "find_checkpoint"), (checkpoint, "read_header"),
            (checkpoint, "load_model"))  # fmt: skip
 

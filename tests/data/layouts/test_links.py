@@ -374,7 +374,7 @@ def test_every_command_that_reads_tables_takes_the_option(tmp_path):
     assert alone.returncode == 2 and "--follow-links needs --labels" in alone.stderr
 
 
-def test_a_linked_split_is_trained_on(tmp_path):
+def test_a_linked_split_is_trained_on(tmp_path, no_figures):
     rng = np.random.default_rng(0)
     for label, gray in (("a", 60), ("b", 200)):
         for number in range(10):

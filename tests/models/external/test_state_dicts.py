@@ -230,7 +230,7 @@ def test_a_plain_sequence_within_another_is_found(tmp_path):
     assert torch.equal(model.fc.weight, source.fc.weight)
 
 
-def test_a_training_says_what_it_starts_from_and_takes_the_set_that_is_named(weights, folders, tmp_path):
+def test_a_training_says_what_it_starts_from_and_takes_the_set_that_is_named(weights, folders, tmp_path, no_figures):
     one, other = weights
     torch.save({"model": named(one, "_orig_mod.{}"), "model_ema": other}, tmp_path / "w.pth")
     shared = {"top": "mlp", "top_width": 8, "epochs": 1, "init": tmp_path / "w.pth", "keep_epochs": True}

@@ -283,7 +283,7 @@ def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
     assert prepare_features(root, tmp_path / "out", drop_copies=drop).done
 
 
-def test_features_train(feature_root, tmp_path):
+def test_features_train(feature_root, tmp_path, no_figures):
     prepare_features(feature_root, tmp_path / "out")
     found = invoke(
         "train", "--model", "cmvqvae-features", "--data", tmp_path / "out", "--output", tmp_path / "run", "--epochs", 1,

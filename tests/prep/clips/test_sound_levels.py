@@ -134,7 +134,7 @@ def test_a_clip_is_predicted_at_the_level_of_the_checkpoint(root, tmp_path, leve
     assert np.array_equal(inputs["audio"][0].numpy(), store.sounds([name])[0])
 
 
-def test_weights_of_another_level_are_said_or_refused(root, tmp_path):
+def test_weights_of_another_level_are_said_or_refused(root, tmp_path, no_figures):
     first = invoke("train", "--data", root / "unit", "--output", tmp_path / "first", *TINY)
     assert first.returncode == 0, first.stderr
     second = invoke(
