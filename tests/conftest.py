@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process of a test would compile what it imports of the package
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # else each process that a test starts compiles the package
     sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
