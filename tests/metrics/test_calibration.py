@@ -235,7 +235,7 @@ KINDS = ("true", "noisy", "random", "separable", "nearly")
 @pytest.mark.parametrize(
     ("count", "mean_margin", "margin"),
     [(5, 0, 0), (10, 0, 0), (18, 0, 0), (20, 0.03, 0.15), (50, 0.03, 0.15), (200, 0.005, 0.02), (1000, 0.002, 0.005),
-     (5000, 0.0005, 0.001)],
+     pytest.param(5000, 0.0005, 0.001, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_nll_on_fresh_data_is_never_made_much_worse(count, mean_margin, margin):
     """``mean_margin``: of the mean over seeds, for each kind of data; ``margin``: of every single fit."""
@@ -250,6 +250,9 @@ def test_nll_on_fresh_data_is_never_made_much_worse(count, mean_margin, margin):
                     assert found.fitted == (found.reason == "") and found.samples == count
                     assert found.fitted or found.temperature == 1
                     fits += found.fitted
+                    if not found.fitted:  # and its temperature is 1
+                        changes.append(0.0)
+                        continue
                     fresh = drawn(kind, 2000, classes, scale, rng)
                     changes.append(cross_entropy(*fresh, found.temperature) - cross_entropy(*fresh, 1.0))
                 assert np.mean(changes) <= mean_margin, (kind, classes, scale, changes)
