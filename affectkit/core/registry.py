@@ -16,6 +16,9 @@ LONGEST_NAME, MOST_NAMES = 200, 5_000
 ALIKE = 0.6
 """Least share of the characters of two names that they have in common, in order (difflib's ratio), to be alike."""
 
+ALMOST = 0.85
+"""The same for the beginning of a long name and a short one."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -93,12 +96,15 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three different names of ``known`` that ``name`` may be a slip of: the nearest, and others as near.
 
     Case, dashes, underscores and spaces count for nothing. Near are those that begin with ``name``, and those that
-    share at least 60% of their characters with it, in order. Of these, those with the fewest slips: a character too
-    many, too few or another one, two swapped, an end that is left out. None where the name, or what is known, is
-    larger than names are.
+    share at least 60% of their characters with it, in order, or whose beginning shares 85%; with no more slips than
+    half of the longer one has characters. Of these, those with the fewest slips: a character too many, too few or
+    another one, two swapped, an end that is left out; of as few, those that begin as ``name`` does. None where the
+    name, or what is known, is larger than names are.
 
     >>> nearest_names("ResNet-81", ["resnet18", "resnet34", "resnet18", "convnext"])
     ['resnet18']
+    >>> nearest_names("fces", ["faces-and-films", "python"]), nearest_names("accuracyy", ["aurc", "ece"])
+    (['faces-and-films'], [])
     """
     forms = {one: _plain(one) for one in known}
     wanted = _plain(name)
@@ -106,16 +112,23 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
         return []
     if same := [one for one, form in forms.items() if form == wanted]:
         return same[:3]
-    like = difflib.SequenceMatcher(b=wanted)
+    like, begins = difflib.SequenceMatcher(b=wanted), difflib.SequenceMatcher(b=wanted)
     slips: dict[str, int] = {}
     for one, form in forms.items():
         like.set_seq1(form)
-        if (len(wanted) >= 3 and form.startswith(wanted)) or (
-            min(like.real_quick_ratio(), like.quick_ratio()) >= ALIKE and like.ratio() >= ALIKE
+        begin = form[: len(wanted) + 1]
+        begins.set_seq1(begin)
+        if (
+            (len(wanted) >= 3 and form.startswith(wanted))
+            or (min(like.real_quick_ratio(), like.quick_ratio()) >= ALIKE and like.ratio() >= ALIKE)
+            or (len(wanted) >= 4 and begins.quick_ratio() >= ALMOST and begins.ratio() >= ALMOST)
         ):
-            begin = form[: len(wanted) + 1]
-            slips[one] = min(count_slips(form, wanted), 1 + count_slips(begin, wanted))
-    return [one for one, count in slips.items() if count == min(slips.values())][:3]
+            count = min(count_slips(form, wanted), 1 + count_slips(begin, wanted))
+            if 2 * count <= max(len(form), len(wanted)):
+                slips[one] = count
+    near = [one for one, count in slips.items() if count == min(slips.values())]
+    alike = [one for one in near if forms[one][:3] == wanted[:3]]
+    return (alike or near)[:3]
 
 
 def count_slips(one: str, other: str) -> int:

@@ -228,6 +228,9 @@ def test_one_number_written_in_two_ways(tmp_path):
         (tmp_path / "folders" / folder / "a.png").touch()
     with pytest.raises(DataError, match="class folders in .*: classes that are the same number: '01' and '1'"):
         find_dataset(tmp_path / "folders")
+    assert likely_matches("happiness", ("sadness", "fear")) == likely_matches("content", ("contempt",)) == []
+    assert likely_matches("happy", ("sadness", "happiness")) == ["happiness"] and likely_matches("hap", ("happy",))
+    assert likely_matches("angry", ("danger", "anger")) == ["anger"] and likely_matches("fera", ("fear",)) == ["fear"]
     assert likely_matches("sad", ("Sad", "sat")) == ["Sad"] and likely_matches("4", ("3", "14")) == []
 
 
