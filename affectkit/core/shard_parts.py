@@ -89,6 +89,19 @@ def end_part(
     _write(folder, shard, record)
 
 
+def list_anew(folder: Path, shard: Shard, listing: Listing) -> bool:
+    """Record in a complete part what all runs list now, where it differs and the part's own items are as they were.
+
+    Returns:
+        whether it differed.
+    """
+    record, seen = read_record(folder), {"listed": listing.count, "fingerprint": listing.fingerprint}
+    if record is None or all(record[key] == value for key, value in seen.items()):
+        return False
+    _write(folder, shard, {**record, **seen})
+    return True
+
+
 def _write(folder: Path, shard: Shard, record: dict[str, Any]) -> None:
     write_json(folder / PART_RECORD, {"shard": str(shard), **record})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from affectkit.checkpoints.onnx_file import is_onnx
 from affectkit.config import Parsed, value_of
 from affectkit.core.assets import called
 from affectkit.core.contained_paths import refuse_link
+from affectkit.core.missing_paths import at_home
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, readable
@@ -238,6 +239,13 @@ def _list_inputs(
     return found
 
 
+def _recorded_paths(paths: Sequence[str]) -> list[str]:
+    """Return the paths for the record: one folder alone in one spelling, for the names of its rows are within it."""
+    if len(paths) == 1 and at_home(paths[0]).is_dir():
+        paths = [str(Path(paths[0]))]
+    return [readable(text) for text in paths]
+
+
 def _load(settings: InferSettings, choice: Choice) -> Predictor:
     engine = load_engine(choice, fit=settings.fit, **settings.of_file())
     predictor = Predictor.of(engine, faces=value_of(settings.faces), selection=settings.selection())
@@ -251,7 +259,7 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
     return {
         "checkpoint": str(checkpoint),
         **describe_model(predictor),
-        "paths": [readable(text) for text in settings.paths],
+        "paths": _recorded_paths(settings.paths),
         "recursive": settings.recursive,
         **(describe_faces(detector) if detector is not None else {}),
     }

@@ -20,6 +20,7 @@ from affectkit.core.shard_parts import (
     damaged_tables,
     end_part,
     is_complete,
+    list_anew,
     read_record,
     refuse_other_counts,
 )
@@ -315,6 +316,15 @@ class PredictionTable:
         named = {"command": COMMAND, "identity": self.identity, "listing": listing}
         end_part(self.files.folder, self.shard, tables=tables, more=more, **named)
 
+    def _list_anew(self) -> None:
+        """Record that images of other shards have come or gone, which leaves the rows of this one as they are."""
+        listing = self.listing() if self.shard is not None else None
+        if listing is None or not list_anew(self.files.folder, self.shard, listing):
+            return
+        seen = {"listed": listing.count, "fingerprint": listing.fingerprint}
+        write_json(self.files.record, {**read_run_record(self.files.record), **seen})
+        self.notes.append(f"{count_text(listing.count, 'image is', 'images are')} listed now; its own are as they were")
+
     def _is_whole(self) -> bool:
         """Return whether the part of this shard says that it is complete.
 
@@ -389,6 +399,7 @@ class PredictionTable:
         nothing = self.plan.is_idle or (self.plan.is_as_it_was and not self.options.resume)
         if finished and whole and nothing:
             files.journal.clear()
+            self._list_anew()
             self.plan = None
             return False
         if finished and not self.options.resume:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.missing_paths import at_home
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
 from affectkit.data.faces.selection import LIMITS
@@ -41,6 +43,7 @@ def check_images(record: Path, summary: Mapping[str, Any]) -> None:
         why = f"the rows in {record.parent} are those of videos alone, and now there are images, too."
         raise UsageError(why, "Name another --results folder.")
     hint = "Name the same images, another --results folder, or --force."
+    before = _spelled_as(before, summary)
     check_same(before, summary, keys=IMAGE_KEYS, what=_what(record.parent), hint=hint)
 
 
@@ -55,6 +58,7 @@ def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
     if "track_gap" in summary:  # older records name none; a video is tracked from its beginning to its end by one run
         before = {"track_gap": summary["track_gap"], **before}
     hint = "Give the same options, another --results folder, or --force."
+    before = _spelled_as(before, summary)
     check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
 
 
@@ -111,7 +115,7 @@ def check_shard(folder: Path, identity: Mapping[str, Any]) -> None:
         UsageError: it was.
     """
     found = (read_record(folder) or {}).get("identity", {})
-    found = {"engine": TORCH, **found} if found else found
+    found = _spelled_as({"engine": TORCH, **found}, identity) if found else found
     check_same(found, identity, keys=identity, what=_what(folder), hint="Add --force to run this shard again.")
 
 
@@ -140,6 +144,17 @@ def check_engine(before: Mapping[str, Any], summary: Mapping[str, Any], folder: 
 def _without(header: Sequence[str], columns: Sequence[str], found: Sequence[str]) -> list[str]:
     """Return ``header`` without those of ``columns`` that are not in ``found``."""
     return [name for name in header if name not in columns or name in found]
+
+
+def _spelled_as(before: dict[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with its one folder written as now, where both name the same: its rows are named within it."""
+    there, now = before.get("paths"), list(summary["paths"])
+    if not isinstance(there, list) or len(there) != 1 or len(now) != 1:
+        return before
+    old, new = (at_home(str(paths[0])) for paths in (there, now))
+    if new.is_dir() and os.path.realpath(old) == os.path.realpath(new):
+        return {**before, "paths": now}
+    return before
 
 
 def _what(folder: Path) -> str:

@@ -265,3 +265,17 @@ def test_shards_are_brought_up_to_date_and_merged_into_a_fresh_run(trained, imag
     run(trained, images, results=results, resume=True)  # and what was merged goes on as what one run wrote
     run(trained, images, results=tmp_path / "fresh", force=True)
     assert tree(results) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("shard", [None, "1/1"])
+def test_one_folder_by_another_spelling_is_the_same(trained, images, tmp_path, monkeypatch, predicted, shard):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(images)
+    run(trained, "./images", results=tmp_path / "r", shard=shard)
+    first, count = tree(tmp_path / "r"), len(predicted)
+    for spelled in ("images", "images/", images, "link"):
+        run(trained, spelled, results=tmp_path / "r", resume=True, shard=shard)
+    assert tree(tmp_path / "r") == first and len(predicted) == count
+    shutil.copytree(images, tmp_path / "others")
+    with pytest.raises(UsageError, match="inputs"):
+        run(trained, "others", results=tmp_path / "r", resume=True, shard=shard)

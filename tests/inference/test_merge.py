@@ -401,7 +401,7 @@ def test_exit_codes_and_words_at_the_command_line(trained, images, results):
     code, _, err = affectkit(*infer_as, "3/2")
     assert code == 2 and "--shard: must be I/N" in err and "'3/2'" in err
     code, _, err = affectkit("merge", results)
-    assert code == 2 and "is not a folder" in err
+    assert code == 2 and "does not exist" in err
     code, _, err = affectkit(*infer_as, "1/2")
     assert code == 4 and f"once all are done: affectkit merge {results}" in err
     code, _, err = affectkit("merge", results)
@@ -421,3 +421,29 @@ def test_exit_codes_and_words_at_the_command_line(trained, images, results):
     code, out, err = affectkit("merge", data, "--json")
     assert code == 0 and json.loads(out)["settings"]["train"] == 8 and "of 2 shards" in err
     assert affectkit(*small, "2/2")[0] == 0
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_shard_without_new_images_learns_of_those_of_others(trained, images, results, whole, resume):
+    """It kept its old list, and merge asked for a run from the beginning."""
+    for number in (1, 2):
+        run(trained, images, results=results, shard=f"{number}/2")
+    last = max(path.name for path in images.iterdir())
+    for path in list(images.iterdir()):
+        assert path.name <= last
+    shutil.copy(images / "000.png", images / "zz.png")  # behind all: the others keep their places
+    place = sorted(path.name for path in images.iterdir()).index("zz.png") % 2 + 1
+    heard = Heard()
+    run(trained, images, results=results, shard=f"{place}/2", resume=True)
+    before = tree(results / f"shard-{3 - place}-of-2")
+    record = run(trained, images, results=results, shard=f"{3 - place}/2", resume=resume, reporter=heard)
+    assert record["listed"] == 13 and any("13 images are listed now" in text for text in heard.notes)
+    after = tree(results / f"shard-{3 - place}-of-2")
+    assert {name for name in after if after[name] != before[name]} == {"inference.json", "shard.json"}
+    put_together(results)
+    merged = without_parts(results)
+    shutil.rmtree(results)
+    expected = whole()
+    assert {name: data for name, data in merged.items() if name != "inference.json"} == {
+        name: data for name, data in expected.items() if name != "inference.json"
+    }
