@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,6 +63,7 @@ class Console:
         self._label, self._unit = "", ""
         self._done, self._before, self._total = 0, 0, None
         self._began = self._due = 0.0
+        self._first: threading.Timer | None = None
 
     # --- what libraries call -------------------------------------------------------------------------------------
 
@@ -91,7 +93,12 @@ class Console:
             # What packages print now goes through rich, which lets most control characters pass.
             sys.stdout, sys.stderr = EscapedStream(sys.stdout), EscapedStream(sys.stderr)
             shown = shortened(printable(label), WIDEST_LABEL)
-            self._bar.add_task(shown, total=total, completed=done, text="", rate="", count=self._count(), left="")
+            fields = {"text": "", "rate": "", "count": self._count(), "left": "", "before": done}
+            self._bar.add_task(shown, total=total, completed=done, **fields)
+        else:
+            self._first = threading.Timer(self._due - self._began, self._report_start, [self._began])
+            self._first.daemon = True
+            self._first.start()
 
     def advance(self, count: int = 1, text: str = "") -> None:
         """Move the bar, or print a line when some seconds have passed."""
@@ -108,8 +115,17 @@ class Console:
             parts = (f"{self._count()} {self._unit}".rstrip(), self._rate(now), self._left(now), text)
             self._say(f"{self._label}: {', '.join(filter(None, parts))}")
 
+    def _report_start(self, began: float) -> None:
+        """Report that nothing is done yet, where the first of what began then takes long; in a thread of its own."""
+        if began == self._began and self._done == self._before and self._first is not None:
+            self._due = time.monotonic() + SECONDS_BETWEEN_LINES
+            self._say(f"{self._label}: {self._count()} {self._unit}".rstrip())
+
     def finish(self) -> None:
         """Remove the bar."""
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
         if self._bar is not None:
             self._bar.stop()
             sys.stdout, sys.stderr = self._streams
@@ -277,14 +293,25 @@ def _rich(stream: Any) -> Any:
 
 def _progress_bar() -> Any:
     """Return a bar on standard error with what is done, how fast, how much longer; it takes what room is left."""
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.table import Column
+    from rich.text import Text
 
-    fields = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("count", "rate", "left", "text"))
+    class Rate(ProgressColumn):
+        """How fast it is, or how long the first of a stretch has been worked on: what stands still says nothing."""
+
+        def render(self, task: Any) -> Text:
+            waited = task.elapsed if task.completed == task.fields["before"] else None
+            return Text(task.fields["rate"] or (f"{waited:.0f} s" if waited else ""))
+
+    count, left, text = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("count", "left", "text"))
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None, table_column=Column(max_width=40)),
-        *fields,
+        count,
+        Rate(),
+        left,
+        text,
         console=_rich(sys.stderr),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),  # else it would take what goes into a pipe

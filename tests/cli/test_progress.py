@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 
@@ -76,6 +77,39 @@ def test_quiet_shows_neither_lines_nor_bars(capsys, clock):
     assert capsys.readouterr().err == ""
 
 
+def heard(capsys) -> str:
+    """Wait for a line on standard error, for a minute at most."""
+    found, end = "", time.monotonic() + 60
+    while not found.endswith("\n") and time.monotonic() < end:
+        time.sleep(0.01)
+        found += capsys.readouterr().err
+    return found
+
+
+def test_a_first_line_comes_before_the_first_batch_is_done(capsys, monkeypatch):
+    """The first batch of a large model takes long, and nothing had been heard of it."""
+    monkeypatch.setattr(module, "SECONDS_TO_FIRST_LINE", 0.05)
+    console = Console()
+    console.start("predicting", 12, "images")
+    assert heard(capsys) == "predicting: 0/12 images\n"
+    console.start("epoch 2/3", 60, "images", done=20)
+    assert heard(capsys) == "epoch 2/3: 20/60 images\n"
+    console.finish()
+
+
+def test_no_first_line_comes_of_what_is_done_or_has_ended(capsys, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_TO_FIRST_LINE", 0.2)
+    console, quiet = Console(), Console(quiet=True)
+    console.start("listing", 12, "files")
+    console.finish()
+    console.start("predicting", 12, "images")
+    console.advance(2)
+    quiet.start("predicting", 12, "images")
+    time.sleep(0.5)
+    console.finish()
+    assert capsys.readouterr().err == ""
+
+
 class Terminal(io.StringIO):
     """A terminal that remembers."""
 
@@ -120,3 +154,18 @@ def test_a_bar_without_a_total_has_no_question_mark(monkeypatch, clock):
     assert any(re.search(r" 32 ", line) for line in terminal.lines()) and "?" not in terminal.getvalue().replace(
         "[?", ""
     )
+
+
+def test_a_bar_shows_how_long_the_first_batch_has_taken(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    console = Console()
+    console.start("predicting", 12, "images")
+    console._bar.tasks[0].start_time -= 3
+    console._bar.refresh()
+    console.advance(4)
+    console._bar.refresh()
+    console.finish()
+    waiting, moving = terminal.lines()[-2:] if len(terminal.lines()) > 1 else ("", "")
+    assert any(re.search(r"0/12 +3 s *$", line) for line in terminal.lines())
+    assert not re.search(r"4/12 +3 s", terminal.getvalue()) and "4/12" in moving, (waiting, moving)
