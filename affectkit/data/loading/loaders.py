@@ -166,6 +166,13 @@ def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 
     return keys
 
 
+class _Loader(DataLoader):
+    """A loader that does not warn of how many workers torch would take: how many there are is said elsewhere."""
+
+    def check_worker_number_rationality(self) -> None:
+        """Do nothing."""
+
+
 def make_loader(
     dataset: Dataset,
     keys: Any,
@@ -178,7 +185,7 @@ def make_loader(
     """Return a loader over batches of ``keys``; its base seed comes from a generator of its own."""
     # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
     generator = torch.Generator().manual_seed(seed)
-    loader = DataLoader(
+    loader = _Loader(
         dataset,
         batch_sampler=keys,
         collate_fn=collate_fn,

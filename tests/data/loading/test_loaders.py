@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import psutil
@@ -175,7 +177,7 @@ next(kept), next(kept)  # both have started
 {LISTED}"""
     # To a file: a worker that lived on would hold a pipe open, and reading it would hide what is tested here.
     with (split.root / "out").open("w+") as out:
-        subprocess.run([sys.executable, "-c", script], stdout=out, stderr=subprocess.STDOUT, timeout=60)
+        subprocess.run([sys.executable, "-c", script], stdout=out, stderr=subprocess.STDOUT, timeout=300)
         out.seek(0)
         workers = [int(word) for word in out.read().split()]
     assert len(workers) == 2
@@ -191,6 +193,15 @@ def alive(number):
         return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_more_workers_than_processors_are_no_warning_of_torch(split, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loader = make_loader(SplitImages(split, SPEC), evaluation_keys(13, 4), workers=2)
+        assert len(next(iter(loader))["index"]) == 4
+    close_loader(loader)
 
 
 def test_closing_ends_the_workers(split):
