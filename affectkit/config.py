@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar, overload
 from affectkit.core.assets import config_file
 from affectkit.core.files import open_at_once
 from affectkit.core.limits import MAX_CONFIG_BYTES, MAX_CONFIG_FAULTS, MAX_INTEGER, over
+from affectkit.core.missing_paths import at_home, unknown_user
 from affectkit.core.number_texts import number_fault, percent_for_share
 from affectkit.core.os_errors import read_fault
 from affectkit.core.registry import did_you_mean, unknown_name
@@ -336,7 +337,10 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
             return None, number_fault(name, value, whole=False) if isinstance(value, str) else fault
     text = written_text(value)
     if wanted is Path:
-        return (Path(text).expanduser(), "") if text else (None, f"{name} must be a path, got {_short(value)}.")
+        if not text:
+            return None, f"{name} must be a path, got {_short(value)}."
+        stranger = unknown_user(text)
+        return (None, f"{name} {text}: {stranger}.") if stranger else (at_home(text), "")
     return (None, f"{name} must be text, got {_short(value)}.") if text is None else (text, "")
 
 
@@ -377,7 +381,9 @@ def _checked(entry: Field[Any], value: Any) -> tuple[Any, str]:
     try:
         return Parsed(value, parse(value)), ""
     except UsageError as error:
-        return None, f"{option_name(entry)}: {error.message}"
+        name = option_name(entry)
+        said = error.message if error.message.startswith(name) else f"{name}: {error.message}"
+        return None, f"{said} {error.hint}".rstrip()
 
 
 def _broken_rule(entry: Field[Any], value: Any) -> str:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, MODELS, PREFIX, model_file
 from affectkit.core.folders import is_folder
-from affectkit.core.missing_paths import instead_of
+from affectkit.core.missing_paths import at_home, instead_of
 from affectkit.core.registry import nearest_names
 from affectkit.core.text import list_some
 from affectkit.errors import CheckpointError, UsageError
 
 NAME_ONE = f"Name a checkpoint file, a run folder of affectkit train, or {BUILTIN}."
+NO_MODELS = (".csv", ".json", ".yaml", ".yml", ".txt", ".md", ".png", ".jpg", ".html", ".zip")
+"""Endings of files that hold no model, as others of a run folder."""
 LOOKED_AT = 1_000
 """Files and folders of a folder among which run folders are looked for."""
 
@@ -26,7 +28,7 @@ def find_checkpoint(path: str | Path) -> Path:
             f"{path} is a model that comes with affectkit, and also a file or folder here.",
             f"Name the one as {PREFIX}{BUILTIN_MODEL}, the other by its absolute path.",
         )
-    path = built_in or Path(path).expanduser()
+    path = built_in or at_home(path)
     if path.is_dir():
         found = path / "best.safetensors"
         if not found.is_file():
@@ -42,6 +44,10 @@ def find_checkpoint(path: str | Path) -> Path:
         return found
     if not path.is_file():
         raise missing_checkpoint(path)
+    if path.suffix in NO_MODELS:
+        beside = path.parent / "best.safetensors"
+        hint = f"Did you mean {path.parent}, the run folder that it is in?" if beside.is_file() else NAME_ONE
+        raise CheckpointError(f"{path} is no checkpoint.", hint)
     return path
 
 

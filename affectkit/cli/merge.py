@@ -13,6 +13,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import merged
 from affectkit.config import Resolved, setting
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
 
@@ -62,7 +63,10 @@ def register(app: typer.Typer) -> None:
         """
         s = resolved.settings
         if not s.folder.is_dir():
-            raise UsageError(f"{s.folder} is not a folder.", "Name the folder that holds the shards.")
+            hint = "Name the folder that holds the shards."
+            if s.folder.exists():
+                raise UsageError(f"{s.folder} is a file, not a folder.", hint)
+            raise UsageError(f"{s.folder} does not exist.", instead_of(s.folder, advice=hint))
         from affectkit.core.shard_parts import recorded_command
         from affectkit.core.shard_removal import finish_removal, sweep_removed
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from affectkit.config import option_name, value_of
 from affectkit.core.folder_lock import Output
+from affectkit.core.missing_paths import no_place
 from affectkit.errors import UsageError
 
 Outputs = Callable[[Any], Sequence[Output]]
@@ -24,14 +25,16 @@ FILE_ENDINGS = (
 
 
 def check_places(outputs: Sequence[Output], settings: Any) -> None:
-    """Refuse folders that are files, or are called like one; before anything is read.
+    """Refuse folders that are files, or are called like one, and what is no path here; before anything is read.
 
     Raises:
         UsageError: names the option.
     """
     for output in outputs:
+        if output.make and (why := no_place(output.path)):
+            raise UsageError(f"{_option_of(output.path, settings)} {output.path} {why[0]}.", why[1])
         path = output.path if output.kind == "folder" else output.path.parent
-        option = next((option_name(entry) for entry in fields(settings) if getattr(settings, entry.name) == path), "")
+        option = _option_of(path, settings)
         if not output.make or output.kind == "file" or not option or path.is_dir():
             continue
         there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
@@ -42,6 +45,11 @@ def check_places(outputs: Sequence[Output], settings: Any) -> None:
             raise UsageError(
                 f"{option} {path} is called like a file, and a folder is made.", f"Name it {path.with_suffix('')}."
             )
+
+
+def _option_of(path: Path, settings: Any) -> str:
+    """Return the option that names ``path``; empty where it is none's own."""
+    return next((option_name(entry) for entry in fields(settings) if getattr(settings, entry.name) == path), "")
 
 
 def nothing(settings: Any) -> list[Output]:

@@ -6,6 +6,7 @@ it drops in silence, of options that are given twice, are reported too.
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.config import choice_fault
+from affectkit.core.missing_paths import at_home
 from affectkit.core.number_texts import number_fault
 from affectkit.core.registry import did_you_mean
 from affectkit.core.text import one_of
@@ -59,6 +61,7 @@ OTHER_OPTIONS = {
     "--device": "--gpu --cuda --cpu",
     "--precision": "--amp --fp16",
     "--force": "--overwrite --yes",
+    "--train-split": "--test-size --train-size --ratio",
 }
 """Options, and what other programs call them; those that the command has are offered."""
 
@@ -229,10 +232,14 @@ def _without_value(error: Any, words: list[str], command: Any, called: str) -> t
 
 def _bad_value(error: Any, words: list[str], command: Any, called: str) -> tuple[str, str]:
     option = error.param
-    typed = [one for one in read_words(command, words) if one.option is option and one.value is not None]
+    read = [one for one in read_words(command, words) if one.value is not None]
+    typed = [one for one in read if one.option is option]
+    if option.param_type_name == "argument":
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        typed = [one for one in read if one.option is None][arguments.index(option) :][:1]
     if not typed:
         return f"{error.format_message().rstrip('.')}.", help_of(called)
-    name, value, kind = typed[-1].name, str(typed[-1].value), option.type
+    name, value, kind = typed[-1].name or option.metavar or "", str(typed[-1].value), option.type
     if choices := getattr(kind, "choices", None):
         return choice_fault(name, value, [str(getattr(one, "value", one)) for one in choices]), help_of(called)
     if getattr(kind, "name", "") in ("integer", "int", "float"):
@@ -248,6 +255,17 @@ def _extra(command: Any, words: list[str]) -> list[str]:
     return [str(one.value) for one in read_words(command, words) if one.option is None][len(arguments) :]
 
 
+def _list_in_pieces(option: str, words: list[str], command: Any) -> str:
+    """Return the list of which ``words`` begin with pieces, as ``anger , fear``; empty where they are none."""
+    pieces = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    takes_list = any(option in one.opts and ",..." in (one.metavar or "") for one in command.params)
+    if not takes_list:  # of a single value a comma alone says that there is more
+        joints = [left.endswith(",") or right.startswith(",") for left, right in itertools.pairwise(pieces)]
+        pieces = pieces[: joints.index(False) + 1] if False in joints else pieces
+    items = [item.strip() for piece in pieces for item in piece.split(",") if item.strip()]
+    return ",".join(items) if len(pieces) > 1 else ""
+
+
 def _stray(extra: list[str], words: list[str], command: Any, called: str) -> tuple[str, str]:
     """Describe words that no option and no argument takes."""
     first, number = extra[0], sum(one.param_type_name == "argument" for one in command.params)
@@ -259,14 +277,12 @@ def _stray(extra: list[str], words: list[str], command: Any, called: str) -> tup
     at = words.index(first)
     before = words[at - 1] if at else ""
     option = words[at - 2] if at > 1 and words[at - 2].startswith("--") else ""
-    if option and before.endswith(","):
-        items = [before]
-        while items[-1].endswith(",") and at < len(words) and not words[at].startswith("-"):
-            items, at = [*items, words[at]], at + 1
-        joined = ",".join(one.strip(",") for one in items)
+    if option and (joined := _list_in_pieces(option, words[at - 1 :], command)):
         return f"{option} {before}: there is a space in the list.", f"Write it without: {option} {shlex.quote(joined)}"
-    if option and Path(f"{before} {first}").expanduser().exists():
+    if option and at_home(f"{before} {first}").exists():
         return f"there is a space in the path {before} {first}.", f"Put it in quotes: {option} '{before} {first}'"
+    if any(option in one.opts and getattr(one, "multiple", False) for one in command.params):
+        return got, f"{option} is given once for each: {option} {shlex.quote(before)} {option} {shlex.quote(first)}"
     given = {one.option for one in read_words(command, words) if one.option is not None}
     free = [name for name in STRAY if any(name in one.opts and one not in given and not one.hidden
             for one in command.params if one.param_type_name == "option")]  # fmt: skip
@@ -278,5 +294,6 @@ def _stray(extra: list[str], words: list[str], command: Any, called: str) -> tup
         return got, f"Options are written with two hyphens: {written}"
     if not free or len(extra) > len(free):
         return got, help_of(called)
-    meant = " ".join(f"{name} {shlex.quote(one)}" for name, one in zip(free, extra, strict=False))
-    return got, f"Did you mean affectkit {called} {meant}?"
+    kept = [word for word in words if word not in extra]
+    meant = [*kept, *(word for pair in zip(free, extra, strict=False) for word in pair)]
+    return got, f"Did you mean affectkit {called} {shlex.join(meant)}?"

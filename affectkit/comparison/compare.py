@@ -124,6 +124,10 @@ def _read(settings: CompareSettings, names: Sequence[str], reporter: Reporter) -
                 f"{gone} does not exist.",
                 instead_of(gone, advice="Name a folder of results, or a checkpoint with --data DIR."),
             )
+        tables = [source for source in untested if source.endswith((".csv", ".json")) and os.path.isfile(source)]
+        if tables:
+            folder = os.path.dirname(tables[0]) or "."
+            raise UsageError(f"{tables[0]} is a file of results.", f"Name its folder: {folder}")
         raise UsageError(
             f"{untested[0]} is a checkpoint: --data DIR is needed to test it.",
             "Or name the folder that affectkit test --results wrote.",

@@ -256,7 +256,7 @@ def cache_folder() -> Path:
     """
     own = os.environ.get("AFFECTKIT_CACHE")
     if own:
-        return Path(own).expanduser()
+        return Path(os.path.expanduser(own))
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "affectkit"
 

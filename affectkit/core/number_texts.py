@@ -7,6 +7,7 @@ import re
 
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,_ ']\d{3})+")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_SQUARE = re.compile(r"(\d+) ?[x*\u00d7] ?\1")
 
 
 def meant_number(text: str, *, whole: bool = False) -> str:
@@ -14,16 +15,18 @@ def meant_number(text: str, *, whole: bool = False) -> str:
 
     >>> [meant_number(text) for text in ("30%", "0,001", "1/4", "ten")], meant_number("1e2", whole=True)
     (['0.3', '0.001', '0.25', ''], '100')
-    >>> meant_number("50,000", whole=True), meant_number("2.5", whole=True)
-    ('50000', '')
+    >>> [meant_number(text, whole=True) for text in ("50,000", "2.5", "48x48", "48x64")]
+    ['50000', '', '48', '']
     """
-    text = text.strip().strip("\"'").removesuffix(",").strip()
+    text = text.strip().strip("\"'").removesuffix(",").removesuffix("px").strip()
     share = text.removesuffix("%")
     try:
         if share != text:
             value = float(share.replace(",", ".")) / 100
         elif whole and _GROUPED.fullmatch(text):
             value = float(re.sub(r"[,_ ']", "", text))
+        elif whole and (square := _SQUARE.fullmatch(text)):  # sides of a picture, of which one is asked for
+            value = float(square[1])
         elif _COMMA.fullmatch(text):
             value = float(text.replace(",", "."))
         elif text.count("/") == 1:

@@ -6,9 +6,11 @@ import errno
 from pathlib import Path
 
 from affectkit.core.missing_paths import instead_of
+from affectkit.core.text import one_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+TEXTS = (".json", ".txt", ".yaml", ".yml")
 WORDS = {
     errno.ENOENT: ("{} does not exist.", "Check the disk and the path: it may have been removed while it was in use."),
     errno.EEXIST: ("{} is there already, and is of another kind.", "Name another folder, or move it away."),
@@ -51,6 +53,16 @@ def why_unreadable(error: OSError) -> str:
     return str(error.strerror or error)
 
 
+def _a_file_in(folder: Path) -> str:
+    """Return the next step where a folder was named for a file: the tables and texts in it."""
+    try:
+        there = sorted(folder.iterdir())
+    except OSError:
+        return ""
+    files = [one for one in there if one.suffix == ".csv"] or [one for one in there if one.suffix in TEXTS]
+    return f"Name a file in it, as {one_of(files[:3])}." if files else "Name a file."
+
+
 def read_fault(what: str, path: str | Path, error: OSError, hint: str = "") -> tuple[str, str]:
     """Return message and next step for a file that cannot be read.
 
@@ -61,4 +73,6 @@ def read_fault(what: str, path: str | Path, error: OSError, hint: str = "") -> t
         hint: the next step, where nothing better is known.
     """
     missing = isinstance(error, FileNotFoundError)
+    if isinstance(error, IsADirectoryError):
+        hint = _a_file_in(Path(path)) or hint
     return f"cannot read {what}: {why_unreadable(error)}.", instead_of(path, advice=hint) if missing else hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from affectkit.core.registry import Registry, unknown_name
@@ -100,11 +101,25 @@ def parse_corruptions(text: str) -> tuple[str, ...]:
     wanted: set[str] = set()
     for name in filter(None, (part.strip() for part in text.split(","))):
         if name not in GROUPS and name not in CORRUPTIONS:
-            raise UsageError(unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS]))
+            hint = _list_hint(name)
+            what = (
+                f"unknown corruption {name!r}." if hint else unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS])
+            )
+            raise UsageError(what, hint)
         wanted.update(GROUPS.get(name, (name,)))
     if not wanted:
         raise UsageError("names no corruption; try benchmark, or a name as fog.")
     return tuple(name for name in CORRUPTIONS if name in wanted)
+
+
+def _list_hint(name: str) -> str:
+    """Return the next step for what may be several names, or one with a severity."""
+    parts = re.split(r"[\s;+]+", name)
+    if len(parts) > 1 and all(part in GROUPS or part in CORRUPTIONS for part in parts):
+        return f"Write commas between names: {','.join(parts)}."
+    if name.partition(":")[0] in CORRUPTIONS:
+        return "Here it is a name alone; severities have an option of their own."
+    return ""
 
 
 def _check_name(name: str) -> str:

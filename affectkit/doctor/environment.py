@@ -22,6 +22,7 @@ from typing import Any
 
 from affectkit.core.files import cache_folder
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, load_error
+from affectkit.core.missing_paths import at_home
 from affectkit.core.onnx_runtime import OPT_OUT
 from affectkit.core.openmp import waiting_threads
 from affectkit.core.process import count_processors
@@ -316,13 +317,13 @@ def _machine_problems(machine: Mapping[str, Any]) -> list[Problem]:
 
 def cache_folders() -> dict[str, Path]:
     """Return the folders of downloads and other things that can be made again, by name."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    home = Path(os.environ.get("HF_HOME") or base / "huggingface").expanduser()
+    base = at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    home = at_home(os.environ.get("HF_HOME") or base / "huggingface")
     hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"
     return {
         "affectkit": cache_folder(),
-        "Hugging Face hub": Path(hub).expanduser(),
-        "torch hub": Path(os.environ.get("TORCH_HOME") or base / "torch").expanduser() / "hub",
+        "Hugging Face hub": at_home(hub),
+        "torch hub": at_home(os.environ.get("TORCH_HOME") or base / "torch") / "hub",
     }
 
 

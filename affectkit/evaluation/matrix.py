@@ -12,6 +12,7 @@ from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, list_some
@@ -52,8 +53,8 @@ def evaluate_matrix(settings: MatrixSettings, *, reporter: Reporter) -> dict[str
     models, roots = named(settings.checkpoint), named(settings.data)
     for one in models:
         find_checkpoint(one.path)
-    if lacking := [str(one.path) for one in roots if not one.path.is_dir()]:
-        raise UsageError(f"--data {list_some(lacking)}: there is no such folder.")
+    if lacking := [one.path for one in roots if not one.path.is_dir()]:
+        raise UsageError(f"--data {list_some(lacking)}: there is no such folder.", instead_of(lacking[0]))
     labels = LabelMap()
     if settings.label_map is not None:
         labels = read_label_map(settings.label_map, [one.name for one in (*models, *roots)])

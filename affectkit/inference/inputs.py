@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import IO
 
 from affectkit.core.archives import unpack_or
 from affectkit.core.folders import Fault, is_folder, visible_names, walk
-from affectkit.core.missing_paths import instead_of
+from affectkit.core.missing_paths import at_home, instead_of, several_paths
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Listing, Shard
 from affectkit.core.text import count_text, list_some, readable, written_name
@@ -159,7 +160,7 @@ def find_inputs(
     once = None if len(paths) == 1 and paths[0] != "-" else _Once()
     inputs.reporter.start("listing", None, "files")
     for text in paths:
-        path = Path(text).expanduser()
+        path = at_home(text)
         if text == "-":
             for name in read_list(listed) if listed is not None else ():
                 _add_file(inputs, name, once)
@@ -191,7 +192,7 @@ class _Once:
 
 
 def _add_file(inputs: Inputs, text: str, once: _Once | None) -> None:
-    path = Path(text).expanduser()
+    path = at_home(text)
     if not path.name or not text.endswith(path.name):  # "a/." and the like: named as it is looked up
         text = path.as_posix()
     if once is None or once(text):
@@ -269,6 +270,8 @@ def _nothing_in(text: str, folder: Path, recursive: bool, inputs: Inputs) -> Dat
 
 def _missing(text: str) -> DataError:
     """Return the error that what ``text`` names is not there, with what may have been meant."""
+    if several := several_paths(text):
+        return DataError(f"{text} does not exist.", f"Write blanks between paths: {shlex.join(several)}")
     return DataError(readable(f"{text} does not exist."), instead_of(text))
 
 

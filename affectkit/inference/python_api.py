@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.missing_paths import at_home
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, TRACK_GAP
 from affectkit.data.faces.selection import Selection
@@ -250,7 +251,7 @@ def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> I
     if not any(map(inputs.count, kinds)):
         raise DataError(f"{text} holds no clip.", "This model takes clips, picture and sound together.")
     items = itertools.chain.from_iterable(map(inputs.items, kinds))
-    if alone or not Path(text).expanduser().is_dir():
+    if alone or not at_home(text).is_dir():
         return items
     return (Item((Path(text) / item.name).as_posix(), item.path, fault=item.fault) for item in items)
 

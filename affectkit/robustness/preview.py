@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import GROUPS, SEVERITIES, corrupt
 from affectkit.corruptions.base import severity_scale
 from affectkit.data.media.images import load_for_spec
-from affectkit.errors import UsageError
+from affectkit.errors import DataError, UsageError
 
 
 def draw_preview(
@@ -43,6 +44,8 @@ def draw_preview(
         raise UsageError(f"--preview {output} must end in .png.", f"For example {output.with_suffix('.png')}.")
     if output.exists() and not force:
         raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
+    if not image.exists():
+        raise DataError(f"image {image} does not exist.", instead_of(image))
     names = list(corruptions)
     pixels = load_for_spec(image, InputSpec("", size, size))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from affectkit.config import Parsed, setting, value_of
-from affectkit.core.number_texts import meant_number
+from affectkit.core.missing_paths import at_home
+from affectkit.core.number_texts import meant_number, percent_for_share
+from affectkit.core.registry import did_you_mean
 from affectkit.errors import UsageError
 
 STORED, ESTIMATE = "stored", "estimate"
@@ -46,9 +48,11 @@ def parse_wish(text: str) -> Wish:
     found = _numbers(text, "as accuracy=0.95 or coverage=0.8,confidence=0.9")
     for name, value in found.items():
         if name not in (*TARGETS, "confidence"):
-            raise UsageError(f"must name {' or '.join(TARGETS)}, and confidence beside it; got {name!r}.")
+            guess = did_you_mean(name, TARGETS, before=" ")
+            raise UsageError(f"must name {' or '.join(TARGETS)}, and confidence beside it; got {name!r}.{guess}")
         if not 0 < value < 1:
-            raise UsageError(f"{name} must be above 0 and below 1; got {value:g}.")
+            meant = percent_for_share(value, 1.0)
+            raise UsageError(f"{name} must be above 0 and below 1; got {value:g}{meant and f' ({meant})'}.")
     named = [name for name in TARGETS if name in found]
     if len(named) != 1:
         raise UsageError(f"must name one of {' and '.join(TARGETS)}, as accuracy=0.95; got {text!r}.")
@@ -85,7 +89,7 @@ def parse_prior(text: str) -> Prior:
     if text == ESTIMATE:
         return Prior(None, None)
     if "=" not in text:
-        return Prior(Path(text).expanduser(), None)
+        return Prior(at_home(text), None)
     return Prior(None, _numbers(text, "a table, or shares as happiness=0.2,sadness=0.8"))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import Parsed, setting
+from affectkit.core.missing_paths import several_paths
 from affectkit.errors import UsageError
 from affectkit.settings.by import By, parse_groups
 from affectkit.settings.common import DATA, chosen_engine, fitting, label_map_file
@@ -112,7 +113,9 @@ class CompareSettings(TestedData):
         """Name the faults between settings."""
         faults = []
         if len(self.models) < 2:
-            faults.append("MODELS are needed, two or more: folders of results, or checkpoints with --data.")
+            joined = several_paths(self.models[0]) if self.models else []
+            got = f" Write blanks between them: {' '.join(joined)}" if joined else ""
+            faults.append(f"MODELS are needed, two or more: folders of results, or checkpoints with --data.{got}")
         if self.force and self.results is None:
             faults.append("--force needs --results.")
         if self.groups is not None and self.cluster is None and self.by is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from affectkit.config import setting
+from affectkit.config import choice_fault, setting
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
     DATA,
@@ -66,9 +66,7 @@ class MatrixSettings(Runtime):
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         faults = [f"--{name} is needed, once or more." for name in ("checkpoint", "data") if not getattr(self, name)]
-        faults += [
-            f"--split {name}: it must be one of {', '.join(SPLITS)}." for name in self.split if name not in SPLITS
-        ]
+        faults += [choice_fault("--split", name, SPLITS) for name in self.split if name not in SPLITS]
         if self.force and self.results is None:
             faults.append("--force needs --results.")
         for name in ("checkpoint", "data"):

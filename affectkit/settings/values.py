@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from affectkit.core.limits import MAX_INTEGER
+from affectkit.core.missing_paths import at_home
 from affectkit.core.number_texts import meant_number
 from affectkit.core.registry import did_you_mean
 from affectkit.corruptions import SEVERITIES
@@ -87,7 +88,7 @@ def parse_faces(text: str) -> Faces:
         *known, last = *RESERVED, *detector_forms()
         guess = did_you_mean(kind, [*RESERVED, *DETECTORS], before=" ") if entry is None else ""
         raise UsageError(f"must be {', '.join(known)} or {last}; got {text!r}.{guess}")
-    return Faces(kind, Path(file).expanduser() if file else None)
+    return Faces(kind, at_home(file) if file else None)
 
 
 def parse_every(text: str) -> Every:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.missing_paths import at_home
 from affectkit.core.registry import unknown_name
 from affectkit.errors import UsageError
 
@@ -70,7 +71,7 @@ def _mail(text: str) -> str:
 def _folder(text: str) -> Path:
     if "%" in text or not text.isprintable():
         raise ValueError("must be a folder without % or control characters in its name")
-    return Path(text).expanduser()
+    return at_home(text)
 
 
 def _cluster(text: str) -> str:

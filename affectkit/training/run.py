@@ -13,6 +13,7 @@ from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import plain, resolve, value_of
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
+from affectkit.core.missing_paths import at_home
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
@@ -153,15 +154,13 @@ def absolute(settings: TrainSettings) -> TrainSettings:
     names = ("data", "labels", "test_data", "test_labels", "groups", "output", "init")
     paths = {name: getattr(settings, name) for name in names}
     changes: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
-    changes["teacher"] = tuple(
-        name if model_file(name) else str(Path(name).expanduser().absolute()) for name in settings.teacher
-    )
+    changes["teacher"] = tuple(name if model_file(name) else str(at_home(name).absolute()) for name in settings.teacher)
     if settings.init is not None and model_file(settings.init):  # a name, not a path
         changes["init"] = settings.init
     if "clip_weights" in own_settings(settings.model) and is_weights_file(settings.clip_weights):
-        changes["clip_weights"] = str(Path(settings.clip_weights).expanduser().absolute())
+        changes["clip_weights"] = str(at_home(settings.clip_weights).absolute())
     if settings.clip.endswith(".json"):
-        changes["clip"] = str(Path(settings.clip).expanduser().absolute())
+        changes["clip"] = str(at_home(settings.clip).absolute())
     return replace(settings, **changes)
 
 

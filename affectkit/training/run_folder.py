@@ -15,6 +15,7 @@ from affectkit.core.forms import Count
 from affectkit.core.limits import MAX_RECORD_NODES
 from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter
+from affectkit.core.text import list_some
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import CheckpointError
 
@@ -68,13 +69,20 @@ class RunFolder:
             if not self.root.exists():
                 hint = instead_of(self.root, advice="Name a folder that affectkit train made.")
                 raise CheckpointError(f"the run folder {self.root} does not exist.", hint)
-            raise CheckpointError(
-                f"{self.root} is not a run folder: it has no config.yaml.", "Name a folder that affectkit train made."
-            )
+            raise CheckpointError(f"{self.root} is not a run folder: it has no config.yaml.", self._runs_nearby())
         record = load_yaml(self.config.read_text(encoding="utf-8"), str(self.config), nodes=MAX_RECORD_NODES)
         if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
             raise CheckpointError(f"{self.config} has no settings.")
         return record
+
+    def _runs_nearby(self) -> str:
+        """Return the next step where the folder is no run: those in it, or the one that it is a file of."""
+        if self.root.is_file() and (self.root.parent / self.config.name).is_file():
+            return f"Did you mean {self.root.parent}?"
+        inside = sorted(path.parent for path in self.root.glob(f"*/{self.config.name}"))
+        if inside:
+            return f"Name one of what it holds: {list_some(inside, 5)}."
+        return "Name a folder that affectkit train made."
 
     def status(self) -> dict[str, Any]:
         """Read the last status written; empty where there is none."""

@@ -25,7 +25,7 @@ def place(tmp_path_factory):
     (root / "my photos").mkdir()
     for name in ("empty", "runs/first", "begun"):
         (root / name).mkdir(parents=True)
-    for name in ("photos.zip", "runs/first/best.safetensors", "begun/config.yaml"):
+    for name in ("photos.zip", "runs/first/best.safetensors", "runs/first/metrics.json", "begun/config.yaml"):
         (root / name).touch()
     (root / "notes.txt").write_text("hello")
     return root
@@ -58,7 +58,22 @@ OPTIONS = [
     ("train --data my photos", "there is a space in the path my photos.\nPut it in quotes: --data 'my photos'"),
     ("train --classes anger, sadness --data votes", "--classes anger,: there is a space in the list.\n"
      "Write it without: --classes anger,sadness"),
+    ("train --classes anger , sadness", "--classes anger: there is a space in the list.\n"
+     "Write it without: --classes anger,sadness"),
+    ("train --classes anger ,sadness -q", "--classes anger: there is a space in the list.\n"
+     "Write it without: --classes anger,sadness"),
+    ("test --by sex age --data votes", "--by sex: there is a space in the list.\nWrite it without: --by sex,age"),
+    ("matrix --checkpoint a b --data c", "matrix takes no argument; got 'b'.\n"
+     "--checkpoint is given once for each: --checkpoint a --checkpoint b"),
+    ("report results out.html --json", "report takes one argument; got 'out.html' besides.\n"
+     "Did you mean affectkit report results --json --output out.html?"),
+    ("eval-corruptions --severity 3", "eval-corruptions has no option --severity. Did you mean --severities?\n"),
+    ("datasplit photos --test-size 0.2", "datasplit has no option --test-size. Here it is --train-split.\n"),
+    ("completions bsh", "SHELL must be one of bash, zsh, fish, powershell; got 'bsh'. Did you mean bash or zsh?\n"),
+    ("guide fces", "unknown guide 'fces'; did you mean faces-and-films?\n"),
     # values
+    ("train --image-size 48x48", "--image-size must be a whole number, got '48x48'; write 48."),
+    ("infer photos --min-face 10px", "--min-face must be a whole number, got '10px'; write 10."),
     ("train --epochs", "--epochs needs a value behind it.\naffectkit train --help lists what it takes."),
     ("train --output --force", "--output needs a value; behind it stands the option --force.\n"
      "Where that is the value: --output=--force"),
@@ -101,6 +116,42 @@ PLACES = [
     ("datasplit photoz", 2, "DATA photoz does not exist.\nIn {place} there is photos."),
     ("prep ferplus photoz --output o", 1, "source folder photoz does not exist.\nIn {place} there is photos."),
     ("train --data photos --output o --labels vote.csv", 1, "cannot read table {place}/vote.csv: it does not exist."),
+    ("train --data ~nobody-at-all/faces --output o", 2,
+     "--data ~nobody-at-all/faces: ~nobody-at-all is the home folder of a user, and there is no user "
+     "'nobody-at-all' here; your own is ~."),
+    ("infer ~nobody-at-all/a.jpg", 1,
+     "~nobody-at-all/a.jpg does not exist.\n~nobody-at-all is the home folder of a user"),
+    ("infer photos --checkpoint ~nobody-at-all/run", 2, "--checkpoint ~nobody-at-all/run: ~nobody-at-all is"),
+    ("describe $PWD_OF_TEST/photos", 1,
+     "dataset folder $PWD_OF_TEST/photos does not exist.\nDid you mean {place}/photos?"),
+    ("infer photos,votes", 1, "photos,votes does not exist.\nWrite blanks between paths: photos votes"),
+    ("train --data photos,votes --output o", 1,
+     "dataset folder photos,votes does not exist.\nThese are 2 paths: photos, votes. Name each by itself."),
+    ("compare photos,votes", 2, "MODELS are needed, two or more: folders of results, or checkpoints with --data. "
+     "Write blanks between them: photos votes"),
+    ("prep fer2013 notes.txt --output o", 1, "source folder notes.txt is no folder.\nName the folder that it is in"),
+    ("merge photoz", 2, "photoz does not exist.\nIn {place} there is photos."),
+    ("merge notes.txt", 2, "notes.txt is a file, not a folder.\n"),
+    ("corruptions phot.png --preview x.png", 1, "image phot.png does not exist.\n"),
+    ("matrix --checkpoint builtin --data photoz", 2,
+     "--data photoz: there is no such folder.\nIn {place} there is photos."),
+    ("train --resume runs", 1, "runs is not a run folder: it has no config.yaml.\nName a folder that affectkit"),
+    ("train --resume .", 1, ". is not a run folder: it has no config.yaml.\nName one of what it holds: begun."),
+    ("train --resume begun/config.yaml", 1,
+     "begun/config.yaml is not a run folder: it has no config.yaml.\nDid you mean begun?"),
+    ("models --checkpoint notes.txt", 1, "notes.txt is no checkpoint.\nName a checkpoint file, a run folder of"),
+    ("models --checkpoint runs/first/metrics.json", 1,
+     "runs/first/metrics.json is no checkpoint.\nDid you mean runs/first, the run folder that it is in?"),
+    ("describe votes --labels votes", 1,
+     "cannot read table votes: it is a folder.\nName a file in it, as votes/test.csv"),
+    ("compare votes/test.csv votes/valid.csv", 2, "votes/test.csv is a file of results.\nName its folder: votes"),
+    # places to write
+    ("train --data photos --output https://example.org/run", 2,
+     "--output https:/example.org/run is a web address.\nName a place on this machine"),
+    ("infer photos --results ..\\out", 2, "--results ..\\out is written as on Windows.\nWrite ../out."),
+    ("infer photos --results C:\\out", 2, "--results C:\\out is written as on Windows.\nHere a path is written /"),
+    ("infer photos/train/anger --annotate out.mp4 --quiet", 2,
+     "--annotate out.mp4 is called like a film; images are annotated into a folder.\nName it out."),
     ("train --config run.yaml", 2,
      "cannot read the configuration file run.yaml: it does not exist.\nThere is nothing called run.yaml in "
      "{place}; names are looked up from {place}."),
@@ -142,6 +193,16 @@ PLACES = [
      "--loss: the weight of loss 'mse' must be a finite number above 0; got '0.5,kl:0.5'. Terms are joined by "
      "+, as mse:0.5+kl:0.5."),
     ("serve --port 99999999", 2, "--port must be at least 0 and at most 65535; got 99,999,999."),
+    ("eval-corruptions --checkpoint a --data b --corruptions fog;frost", 2,
+     "--corruptions: unknown corruption 'fog;frost'. Write commas between names: fog,frost."),
+    ("matrix --checkpoint a --data b --split tset", 2,
+     "--split must be one of train, valid, test, all; got 'tset'. Did you mean test?"),
+    ("calibrate a --data b --output c.safetensors --abstain accuracy=95", 2,
+     "--abstain: accuracy must be above 0 and below 1; got 95 (95% is 0.95)."),
+    ("calibrate a --data b --output c.safetensors --abstain acuracy=0.9", 2,
+     "--abstain: must name accuracy or coverage, and confidence beside it; got 'acuracy'. Did you mean accuracy?"),
+    ("datasplit photos --output o --group-by subject", 2,
+     "--group-by subject: parentheses are missing in the expression, around what items share. For subject12_smile"),
     # needed, and shares
     ("train --data photos", 2, "--output is needed: the folder for the run, as runs/first."),
     ("test --data photos", 2,
@@ -169,6 +230,7 @@ PLACES = [
 @pytest.mark.parametrize(("line", "code", "message"), PLACES, ids=[line for line, *_ in PLACES])
 def test_what_is_named_wrong_is_answered_with_what_was_meant(place, monkeypatch, line, code, message):
     monkeypatch.chdir(place)
+    monkeypatch.setenv("PWD_OF_TEST", str(place))
     done = invoke(*line.split())
     assert done.returncode == code and done.stdout == ""
     lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("inputs: ")]
@@ -210,3 +272,15 @@ def test_what_may_be_repeated_is_no_mistake(place):
 def test_control_characters_of_what_was_typed_do_not_reach_the_terminal():
     done = invoke("train", "--mod\x1b[31mel", "x")
     assert done.returncode == 2 and "\x1b" not in done.stderr and r"\x1b[31m" in done.stderr
+
+
+@pytest.mark.parametrize("names", ["anger sadness", "anger;sadness"])
+def test_classes_without_commas_are_refused_before_a_training_without_them(tmp_path, monkeypatch, names):
+    """They named no column, all votes were passed over, and ratings beside them were learned instead."""
+    for path in make_votes(tmp_path / "rated", train=6, valid=6, test=6).glob("*.csv"):
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([f"{head},valence,arousal", *(f"{row},0.5,0.5" for row in rows)]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    done = invoke("train", "--data", "rated", "--output", "o", "--classes", names, "--no-pretrained")
+    assert done.returncode == 1 and f"--classes: no table has a column {names!r}" in done.stderr
+    assert done.stderr.endswith("Write commas between names: --classes anger,sadness\n")

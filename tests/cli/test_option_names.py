@@ -127,7 +127,7 @@ def test_an_argument_may_be_given_as_the_option_that_it_is_elsewhere(path):
     ("datasplit", 2, "DATA is needed: the folder with the classes."),
     ("relabel a", 2, "--labels is needed: the table of corrections."),
     ("report --results nowhere", 2, "nowhere does not exist; a report is made"),
-    ("merge --results nowhere", 2, "nowhere is not a folder."),
+    ("merge --results nowhere", 2, "nowhere does not exist."),
     ("calibrate --checkpoint c --data d --output o", 2, "--abstain or --temperature is needed"),
 ])  # fmt: skip
 def test_arguments_as_options(line, code, message):

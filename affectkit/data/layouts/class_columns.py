@@ -6,6 +6,7 @@ the contents do not settle it, nothing is guessed: the columns in doubt are name
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -162,14 +163,14 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
     there = list(dict.fromkeys(name for table in tables.values() for name in table.columns))
     labels = {label for table in tables.values() for label in table.labels or ()}
     if choice.strict:
-        by_column = any(table.emotions for table in tables.values())
+        by_column = any(table.emotions for table in tables.values()) or not labels
         wanted = [("--ignore-columns", name, there) for name in choice.ignored]
         wanted += [("--classes", name, there) for name in choice.classes if by_column and name not in labels]
         for option, name, known in wanted:
             if name not in known:
                 raise DataError(
                     f"{option}: no table has a column {name!r}; they have {list_some(there, 20)}.",
-                    did_you_mean(name, known),
+                    _meant(option, name, known),
                 )
     for name, table in tables.items():
         for other, second in tables.items():
@@ -180,6 +181,14 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
                     f"{second.others[both[0]]}.",
                     f"Say what it is: --ignore-columns {','.join(both)}, or --classes with all classes.",
                 )
+
+
+def _meant(option: str, name: str, known: Sequence[str]) -> str:
+    """Return the next step for a ``name`` that is no column: a list without commas, or the nearest."""
+    parts = re.split(r"[\s;|]+", name.strip())
+    if len(parts) > 1 and set(parts) <= set(known):
+        return f"Write commas between names: {option} {_listed(parts)}"
+    return did_you_mean(name, known)
 
 
 def column_kinds(tables: Mapping[str, Table]) -> dict[str, str]:

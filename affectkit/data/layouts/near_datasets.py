@@ -69,7 +69,8 @@ def _pictures(root: Path, count: int) -> tuple[str, str]:
     if root.name.lower() not in SPLITS and _have_pictures(parent, besides=root.name):
         above = parent.parent if parent.name.lower() in SPLITS else parent
         what = f"it holds {count_text(count, 'picture')}, as the folder of one class does"
-        return what, f"Name the folder that holds all classes: {as_given(above)}."
+        named = above.absolute() if above in (Path(), Path("..")) else as_given(above)
+        return what, f"Name the folder that holds all classes: {named}."
     return (
         f"it holds {count_text(count, 'picture')} and no labels",
         "Put each class into a folder of its own, as photos/anger and photos/fear, or name a table with --labels. "
