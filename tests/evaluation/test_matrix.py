@@ -122,7 +122,11 @@ def test_data_sets_are_scanned_and_models_loaded_once(root: Path, monkeypatch: p
         (["--checkpoint", "builtin", "--data", "nowhere"], 2, "--data nowhere: there is no such folder"),
         (["--checkpoint", "builtin", "--checkpoint", "builtin", "--data", "."], 2, "two are called 'builtin'"),
         (["--checkpoint", "none.safetensors", "--data", "."], 1, "none.safetensors"),
-        (["--checkpoint", "builtin", "--data", ".", "--split", "dev"], 2, "--split must be one of train, valid, test, all; got 'dev'"),
+        (
+            ["--checkpoint", "builtin", "--data", ".", "--split", "dev"],
+            2,
+            "--split must be one of train, valid, test, all; got 'dev'",
+        ),
         (["--checkpoint", "builtin", "--data", ".", "--label-map", "no.txt"], 1, "cannot read --label-map no.txt"),
     ],
 )
