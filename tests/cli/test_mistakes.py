@@ -129,7 +129,7 @@ PLACES = [
      "dataset folder photos,votes does not exist.\nThese are 2 paths: photos, votes. Name each by itself."),
     ("compare photos,votes", 2, "MODELS are needed, two or more: folders of results, or checkpoints with --data. "
      "Write blanks between them: photos votes"),
-    ("prep fer2013 notes.txt --output o", 1, "source folder notes.txt is no folder.\nName the folder that it is in"),
+    ("prep fer2013 notes.txt --output o", 1, "source notes.txt is a file, not a folder."),
     ("merge photoz", 2, "photoz does not exist.\nIn {place} there is photos."),
     ("merge notes.txt", 2, "notes.txt is a file, not a folder.\n"),
     ("corruptions phot.png --preview x.png", 1, "image phot.png does not exist.\n"),
