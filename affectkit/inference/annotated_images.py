@@ -12,7 +12,6 @@ from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.core.missing_paths import at_home
 from affectkit.data.loading.face_crops import read_picture
-from affectkit.data.media.file_kinds import VIDEO_EXTENSIONS
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.face_columns import placed_face
@@ -52,11 +51,6 @@ class ImageAnnotator:
         self._paths: dict[int, Path] = {}
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"--annotate {folder} is a file; of images it is a folder.", "Name a folder.")
-        if folder.suffix.lower() in VIDEO_EXTENSIONS and not folder.exists():
-            raise UsageError(
-                f"--annotate {folder} is called like a film; images are annotated into a folder.",
-                f"Name it {folder.with_suffix('')}.",
-            )
         for text in paths:
             given = at_home(text)
             if given.is_dir() and (

@@ -24,6 +24,7 @@ from affectkit.data.faces import LEFT_OUT
 from affectkit.data.faces.weights import weights_faults
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
+from affectkit.data.media.file_kinds import VIDEO_EXTENSIONS
 from affectkit.data.media.file_kinds import IMAGE_FILE
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
@@ -332,6 +333,11 @@ def _annotator(
         return None
     if predictor.spec.clip is not None:
         raise UsageError("--annotate draws on images, and this model takes clips whole.", "Leave it out.")
+    if not inputs.has_videos and output.annotate.suffix.lower() in VIDEO_EXTENSIONS and not output.annotate.exists():
+        raise UsageError(
+            f"--annotate {output.annotate} is called like a film; images are annotated into a folder.",
+            f"Name it {output.annotate.with_suffix('')}.",
+        )
     from affectkit.inference.annotated_images import ImageAnnotator
 
     with_faces = predictor.face_detector is not None
