@@ -24,8 +24,7 @@ from affectkit.data.faces import LEFT_OUT
 from affectkit.data.faces.weights import weights_faults
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
-from affectkit.data.media.file_kinds import VIDEO_EXTENSIONS
-from affectkit.data.media.file_kinds import IMAGE_FILE
+from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_EXTENSIONS
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import UsageError
