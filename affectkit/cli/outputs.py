@@ -14,6 +14,8 @@ from affectkit.errors import UsageError
 
 Outputs = Callable[[Any], Sequence[Output]]
 
+READ = ("data", "source")
+"""Settings that name a folder of data that is read alone."""
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
 
 
@@ -25,7 +27,7 @@ FILE_ENDINGS = (
 
 
 def check_places(outputs: Sequence[Output], settings: Any) -> None:
-    """Refuse folders that are files, or are called like one, and what is no path here; before anything is read.
+    """Refuse folders that are files, are called like one, or are read, and what is no path here; before all else.
 
     Raises:
         UsageError: names the option.
@@ -33,6 +35,9 @@ def check_places(outputs: Sequence[Output], settings: Any) -> None:
     for output in outputs:
         if output.make and (why := no_place(output.path)):
             raise UsageError(f"{_option_of(output.path, settings)} {output.path} {why[0]}.", why[1])
+        if output.make and (read := _read_from(output.path, settings)):
+            what = f"{_option_of(output.path, settings)} {output.path} is the folder of {read}"
+            raise UsageError(f"{what}: what is written there would be read as part of it.", "Name another folder.")
         path = output.path if output.kind == "folder" else output.path.parent
         option = _option_of(path, settings)
         if not output.make or output.kind == "file" or not option or path.is_dir():
@@ -47,9 +52,19 @@ def check_places(outputs: Sequence[Output], settings: Any) -> None:
             )
 
 
+def _read_from(path: Path, settings: Any) -> str:
+    """Return the option that names ``path`` as a dataset to read; empty where none does."""
+    for entry in fields(settings):
+        given = getattr(settings, entry.name) if entry.name in READ else None
+        if isinstance(given, Path) and given.is_dir() and path.is_dir() and given.samefile(path):
+            return option_name(entry)
+    return ""
+
+
 def _option_of(path: Path, settings: Any) -> str:
     """Return the option that names ``path``; empty where it is none's own."""
-    return next((option_name(entry) for entry in fields(settings) if getattr(settings, entry.name) == path), "")
+    found = [entry for entry in fields(settings) if getattr(settings, entry.name) == path]
+    return next((option_name(entry) for entry in sorted(found, key=lambda entry: entry.name in READ)), "")
 
 
 def nothing(settings: Any) -> list[Output]:

@@ -24,6 +24,9 @@ from affectkit.errors import DataError
 from affectkit.inference.path_lists import read_list
 from affectkit.runtime.distributed import ProcessGroup
 
+TEXTS = (".txt", ".csv", ".tsv", ".xlsx", ".jsonl", ".parquet")
+"""Endings of lists and tables, which are named for what they list."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -168,6 +171,8 @@ def find_inputs(
             if not _add_folder(inputs, path, "" if len(paths) == 1 else text, recursive, once):
                 raise _nothing_in(text, path, recursive, inputs)
         elif os.path.lexists(path):
+            if len(paths) == 1 and path.suffix.lower() in TEXTS:
+                raise _no_picture(text, path)
             _add_file(inputs, text, once)
         elif not glob.has_magic(text):
             raise _missing(text)
@@ -266,6 +271,14 @@ def _nothing_in(text: str, folder: Path, recursive: bool, inputs: Inputs) -> Dat
     else:
         hint = unpack_or(folder, "Name the folder that holds the photographs or films, or files of them.")
     return DataError(f"{text} holds no image or video{_beside(inputs)}.", hint)
+
+
+def _no_picture(text: str, path: Path) -> DataError:
+    """Return the error that a text or table alone is to be predicted."""
+    if path.suffix.lower() == ".txt":
+        return DataError(f"{text} is a text, and no picture or video.", f"A list of paths: infer - < {text}")
+    step = "Name the pictures, or the folder that holds them; a table of labels goes with --labels."
+    return DataError(f"{text} is a table, and no picture or video.", step)
 
 
 def _missing(text: str) -> DataError:

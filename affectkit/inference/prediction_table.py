@@ -214,7 +214,7 @@ class PredictionTable:
         """
         if not self.count and not any(True for _ in self.items()) and not self.listing().count:
             self._discard()
-            raise DataError("there was no image to predict.")
+            raise DataError("there was no image to predict.", "A list on standard input has a path a line: - < LIST.")
         if self.files is None:
             return self._record()
         files = self.files

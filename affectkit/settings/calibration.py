@@ -9,7 +9,7 @@ from typing import Any
 from affectkit.config import Parsed, setting
 from affectkit.settings.abstention import Wish, fitted_abstention
 from affectkit.settings.common import DATA, needed
-from affectkit.settings.evaluation import TestedData
+from affectkit.settings.evaluation import TestedData, swapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,4 +55,4 @@ class CalibrateSettings(TestedData):
         faults = needed(self, "checkpoint", "data", output="the checkpoint to write, NEW.safetensors")
         if self.abstain is None and self.temperature == "keep":
             faults.append("--abstain or --temperature is needed: there is nothing to fit.")
-        return faults
+        return faults or swapped(self.checkpoint, self.data)

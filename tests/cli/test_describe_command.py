@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -288,7 +289,7 @@ def test_results_in_the_dataset_are_refused(data):
     before = sorted(path.name for path in data.iterdir())
     for inside in (data, data / "described"):
         done = run(data, "--results", inside, "--force")
-        assert done.exit_code == 2 and "lies in DATA" in done.stderr
+        assert done.exit_code == 2 and re.search("--results .* (lies in|is the folder of) DATA", done.stderr)
     assert sorted(path.name for path in data.iterdir()) == before
 
 

@@ -19,6 +19,16 @@ PATIENCE = 10.0
 """Seconds without a picture after which a camera is taken to be gone."""
 
 
+def _open_silently(number: int) -> Any:
+    """Open a camera without OpenCV's own words on one that is not there."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.VideoCapture(number)
+    finally:
+        logging.setLogLevel(before)
+
+
 class Camera:
     """The pictures of a camera; see ``VideoStream`` for ``every`` and ``seconds``, and ``Sampler`` for the rule.
 
@@ -42,7 +52,7 @@ class Camera:
         *,
         every: Every = (0.0, 1),
         seconds: float | None = None,
-        open_camera: Callable[[int], Any] = cv2.VideoCapture,
+        open_camera: Callable[[int], Any] = _open_silently,
         clock: Callable[[], float] = time.monotonic,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:

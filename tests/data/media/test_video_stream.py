@@ -257,3 +257,9 @@ def test_no_camera_and_one_that_goes(monkeypatch):
     monkeypatch.setattr(camera_module, "PATIENCE", 0.3)
     stop = time.monotonic() + 0.2
     assert list(Camera(0, open_camera=lambda _: Capture(), stopped=lambda: time.monotonic() > stop))
+
+
+def test_a_camera_that_is_not_there_is_told_without_the_words_of_opencv(capfd):
+    with pytest.raises(DeviceError, match="there is no camera 97"):
+        next(iter(Camera(97)))
+    assert "WARN" not in capfd.readouterr().err
