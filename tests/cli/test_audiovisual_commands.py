@@ -13,6 +13,7 @@ from clips import EMOTIONS, SHARED, make_cremad, write_clip, write_clip_moviepy
 from support import invoke, make_folders
 
 from affectkit.errors import EXIT_PARTIAL
+from affectkit.training import trainer
 from affectkit.training.trainer import Trainer
 
 TINY = ("--hidden", 16, "--codes", 32, "--batch-size", 12, "--quantizer", "plain")
@@ -59,7 +60,19 @@ def trained(clone, tmp_path_factory):
         1,
         code=EXIT_PARTIAL,
     )
-    run("train", "--model", "cmvqvae", "--data", root / "data", "--output", root / "run", "--epochs", 20, *TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "draw_figures", lambda *args, **kwargs: None)  # of the validation; test draws the same
+        run("train", "--model", "cmvqvae", "--data", root / "data", "--output", root / "run", "--epochs", 20, *TINY)
+    return root
+
+
+@pytest.fixture(scope="module")
+def few(trained, tmp_path_factory):
+    """The same clips, but for a quarter of those to train on, for trainings of which nothing is to be learned."""
+    root = Path(shutil.copytree(trained / "data", tmp_path_factory.mktemp("few") / "data"))
+    lines = (root / "train.csv").read_text().splitlines(keepends=True)
+    assert len(lines) > 48
+    (root / "train.csv").write_text("".join(lines[:13]))
     return root
 
 
@@ -210,15 +223,14 @@ def test_corruptions_of_the_pictures_alone(trained):
 
 
 @pytest.mark.parametrize("mode", ["image-only", "audio-only"])
-def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
+def test_one_modality_alone(few, clone, tmp_path, monkeypatch, mode):
     monkeypatch.setattr(Trainer, "draw", lambda *_: None)
-    data = trained / "data"
     run(
         "train",
         "--model",
         "cmvqvae",
         "--data",
-        data,
+        few,
         "--output",
         tmp_path / "run",
         "--mode",
@@ -238,13 +250,12 @@ def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
     assert len(found.stdout.splitlines()) == (4 if mode == "image-only" else 2)
 
 
-def test_baselines_stages_and_transfer(clone, trained, tmp_path, monkeypatch):
+def test_baselines_stages_and_transfer(clone, trained, few, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "draw", lambda *_: None)  # pictures are not looked at
-    data = trained / "data"
     for model in ("cmvqvae-baseline1", "cmvqvae-baseline2", "cmvqvae-baseline3", "cmvqvae-baseline4"):
-        run("train", "--model", model, "--data", data, "--output", tmp_path / model, "--epochs", 1, *TINY)
+        run("train", "--model", model, "--data", few, "--output", tmp_path / model, "--epochs", 1, *TINY)
         assert "accuracy" in json.loads((tmp_path / model / "metrics.json").read_text())["valid"]
-    one = ("train", "--model", "cmvqvae", "--data", data, "--epochs", 1, *TINY)
+    one = ("train", "--model", "cmvqvae", "--data", few, "--epochs", 1, *TINY)
     run(*one, "--output", tmp_path / "auto", "--stage", "autoencoder")
     clip = clone / "VideoFlash" / "1001_IEO_SAD_XX.flv"
     refused = invoke("infer", clip, "--checkpoint", tmp_path / "auto")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import clip_config, invoke, make_ratings
+from support import clip_config, invoke, make_ratings, without_figures
 
 from affectkit.cli.infer import _finite
 from affectkit.models import clip
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 def place(tmp_path_factory):
     """Data without a header, and a run on it."""
     root = tmp_path_factory.mktemp("vca-commands")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_figures():
         patch.setenv("AFFECTKIT_CACHE", str(root / "cache"))
         data = make_ratings(root / "data", count=24)
         with (data / "ratings.csv").open(newline="") as stream:

@@ -10,7 +10,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support import CLASSES, Heard, blob, invoke, make_ratings, set_up, settings, stop_after, vca_settings
+from support import (
+    CLASSES,
+    Heard,
+    blob,
+    invoke,
+    make_ratings,
+    set_up,
+    settings,
+    stop_after,
+    vca_settings,
+    without_figures,
+)
 
 from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
@@ -59,10 +70,7 @@ def people(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(people, tmp_path_factory):
     """A run of three folds by subject."""
-    with pytest.MonkeyPatch.context() as patch:
-        from affectkit.training import out_of_fold
-
-        patch.setattr(out_of_fold, "draw_figures", lambda *args, **kwargs: None)
+    with without_figures():
         root = tmp_path_factory.mktemp("whole") / "run"
         result = runs.train(settings(people, root, folds="3", group_by="subject", epochs=1), reporter=Silent())
     return root, result

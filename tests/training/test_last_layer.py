@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import CLASSES, TINY, Heard, in_ranks, make_folders, make_ratings, set_up, settings, vca_settings
+from support import (
+    CLASSES,
+    TINY,
+    Heard,
+    in_ranks,
+    make_folders,
+    make_ratings,
+    set_up,
+    settings,
+    vca_settings,
+    without_figures,
+)
 from torch import nn
 
 from affectkit.checkpoints.checkpoint import load_model
@@ -51,7 +62,8 @@ def place(tmp_path_factory):
 def start(place, tmp_path_factory):
     """Weights of a short training, whose batch norm has seen images."""
     root = tmp_path_factory.mktemp("start") / "run"
-    train(settings(place, root, epochs=1))
+    with without_figures():
+        train(settings(place, root, epochs=1))
     return root / "last.safetensors"
 
 
