@@ -276,7 +276,9 @@ def _nothing_in(text: str, folder: Path, recursive: bool, inputs: Inputs) -> Dat
 def _no_picture(text: str, path: Path) -> DataError:
     """Return the error that a text or table alone is to be predicted."""
     if path.suffix.lower() == ".txt":
-        return DataError(f"{text} is a text, and no picture or video.", f"A list of paths: infer - < {text}")
+        return DataError(
+            f"{text} is a text, and no picture or video.", f"A list of paths is read from standard input: - < {text}"
+        )
     step = "Name the pictures, or the folder that holds them; a table of labels goes with --labels."
     return DataError(f"{text} is a table, and no picture or video.", step)
 

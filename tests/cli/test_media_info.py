@@ -60,7 +60,7 @@ def test_patterns_lists_and_paths_that_are_not_there_are_as_for_infer(folder):
     assert still.returncode == 1 and "1 still image" in still.stderr
     assert invoke("media-info").returncode == 2
     text = invoke("media-info", folder / "notes.txt")
-    assert text.returncode == 4 and "cannot be opened" in text.stdout
+    assert text.returncode == 1 and "is a text, and no picture or video" in text.stderr and "- < " in text.stderr
 
 
 def test_a_file_that_does_not_open_is_named_and_described_as_infer_does(tmp_path):

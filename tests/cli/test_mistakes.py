@@ -158,7 +158,8 @@ PLACES = [
      "--results photos is the folder of --data: what is written there"),
     ("calibrate photos --data runs/first --output c.safetensors --temperature labels", 2,
      "--checkpoint photos is no run folder, and --data runs/first is a model: they seem to be swapped."),
-    ("infer notes.txt", 1, "notes.txt is a text, and no picture or video.\nA list of paths: infer - < notes.txt"),
+    ("infer notes.txt", 1, "notes.txt is a text, and no picture or video.\n"
+     "A list of paths is read from standard input: - < notes.txt"),
     ("infer votes/test.csv", 1, "votes/test.csv is a table, and no picture or video.\nName the pictures"),
     ("train --config run.yaml", 2,
      "cannot read the configuration file run.yaml: it does not exist.\nThere is nothing called run.yaml in "

@@ -226,8 +226,8 @@ def test_best_is_chosen_by_the_monitored_metric_in_its_direction(votes, tmp_path
     result = runs.train(chosen, reporter=Silent())
     values = [float(row["valid_top1"]) for row in rows_of(tmp_path / "run" / "history.csv")]
     assert result["best_epoch"] == 1 + int(np.argmax(values))
-    with pytest.raises(UsageError, match="no metric 'accuracy'"):
-        runs.train(settings(votes, tmp_path / "x", task="distribution", monitor="accuracy"), reporter=Silent())
+    with pytest.raises(UsageError, match="no metric 'error'"):
+        runs.train(settings(votes, tmp_path / "x", task="distribution", monitor="error"), reporter=Silent())
 
 
 def test_accumulation_equals_a_larger_batch(votes, tmp_path, monkeypatch):
