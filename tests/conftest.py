@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wai
 
 import pytest
 from allowed_skips import is_allowed
+from order import long_first
 from quick import guarded, is_listed, is_quick
 from support import make_folders, make_votes, settings, without_figures
 
@@ -106,10 +107,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the quick tests."""
+    """Mark the quick tests, and begin with what takes longest."""
     for item in items:
         if is_quick(item):
             item.add_marker("quick")
+    long_first(items)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +150,7 @@ def _no_waiting_for_the_disk(request: pytest.FixtureRequest):
 
 @pytest.fixture
 def no_figures():
-    """Draw no figures in a test that does not look at them; the ``trained`` of this session has them."""
+    """Draw no figures in a test that does not look at them; those of a training are looked at where the demo runs."""
     with without_figures():
         yield
 
@@ -173,10 +175,12 @@ def guide_scene(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(votes, tmp_path_factory) -> Path:
-    """A run folder of the distribution task."""
+    """A run folder of the distribution task, without figures."""
     from affectkit.core.progress import Silent
     from affectkit.training.run import train
 
     root = tmp_path_factory.mktemp("trained") / "run"
-    train(settings(votes, root, task="distribution", epochs=8, lr=5e-3, seed=1, schedule="cosine"), reporter=Silent())
+    chosen = settings(votes, root, task="distribution", epochs=8, lr=5e-3, seed=1, schedule="cosine")
+    with without_figures():
+        train(chosen, reporter=Silent())
     return root

@@ -20,16 +20,14 @@ from affectkit.cli.demo_view import timeline
 from affectkit.evaluation import outputs
 from affectkit.prep.images import schematic_scene
 from affectkit.prep.images.schematic_scene import KEYS, SCENE, draw_frame, draw_scene, expression_at, write_film
-from affectkit.training import trainer
 
 
 def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(tmp_path, monkeypatch):
     """With few faces; the first step is a process as in a user's demo, the others are run in this one.
 
-    Of figures those are drawn that the demo names at its end.
+    Training and test draw all their figures here, once.
     """
     steps_run = []
-    monkeypatch.setattr(trainer, "draw_figures", lambda *args, **kwargs: None)
 
     class InThisProcess:
         """A step in this process, which has torch already."""
@@ -70,6 +68,9 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
         assert f"  {line}\n" in done.stdout
     for path, _ in places(tmp_path / "demo"):
         assert path.is_file() and str(path) in done.stdout, path
+    figures = {"reliability.png", "confusion.png", "recall.png", "bars.png", "worst.png", "risk_coverage.png"}
+    drawn = {name: {path.name for path in (tmp_path / "demo" / name / "plots").iterdir()} for name in ("run", "test")}
+    assert drawn == {"run": figures | {"curves.png"}, "test": figures}
     with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 12
     steps_run.clear()

@@ -37,6 +37,8 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
          "--epochs", "500", "--early-stop", "0")  # fmt: skip
 ONE = ("--batch-size", "1")
+SIGNALS = [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow), signal.SIGINT]
+"""SIGUSR1 is answered as SIGTERM is, by one function: that of training is sent in each run."""
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +206,7 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_test_that_is_stopped_has_written_nothing(faces, trained_on_faces, tmp_path, number, workers):
     begun = tmp_path / "begun"
     command = Command(
@@ -220,7 +222,7 @@ def test_a_test_that_is_stopped_has_written_nothing(faces, trained_on_faces, tmp
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_inference_that_is_stopped_goes_on_to_the_same_bytes(faces, trained_on_faces, tmp_path, number, workers):
     begun = tmp_path / "begun"
     arguments = ("infer", faces / "test", "--recursive", "--checkpoint", trained_on_faces, "--workers", workers, *ONE)

@@ -14,7 +14,7 @@ import pytest
 from support import TINY, invoke
 
 TRAIN = ["train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--early-stop", "0",
-         "--workers", "2", "--cache", "none"]  # fmt: skip
+         "--workers", "1", "--cache", "none"]  # fmt: skip
 
 
 def torchrun(count, *arguments):
@@ -46,7 +46,7 @@ def alive(processes):
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_several_processes_print_what_one_prints(trained, votes, tmp_path):
+def test_several_processes_print_what_one_prints(trained, votes, tmp_path, no_figures):
     arguments = ["test", "--checkpoint", trained, "--data", votes, "--json", "--workers", "0"]
     arguments += ["--by", r"file:0(\d)", "--min-group", "2"]
     single = invoke(*arguments, "--results", tmp_path / "one")
@@ -67,7 +67,7 @@ def test_all_processes_end_with_a_reason_and_leave_no_orphans(votes, tmp_path, h
     process = torchrun(2, *TRAIN, "--data", votes, "--output", run, "--epochs", "5000")
     wait_for(run / "history.csv", "\n2,", process)
     members = family(process)
-    assert len(members) == 1 + 2 + 2 * 4, "torchrun, two processes, two loaders with two workers in each"
+    assert len(members) == 1 + 2 + 2 * 2, "torchrun, two processes, two loaders with a worker in each"
     if how.startswith("SIGTERM"):
         process.send_signal(signal.SIGTERM)
     else:

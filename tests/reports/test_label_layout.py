@@ -63,7 +63,7 @@ def test_all_faces_have_bars_where_a_strip_is_allowed():
     assert upright.shape[1] > 400
 
 
-@pytest.mark.parametrize("room", [(1200, 1200), (900, 1800), (2700, 2700)])
+@pytest.mark.parametrize("room", [(1200, 1200), (900, 1800), pytest.param((2700, 2700), marks=pytest.mark.slow)])
 def test_the_strip_of_a_crowd_stays_a_picture(room):
     side = 60
     boxes = [(x, y, side, side) for x in range(0, room[0] - side, 75) for y in range(0, room[1] - side, 75)]
