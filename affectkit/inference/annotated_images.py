@@ -11,6 +11,8 @@ from PIL import Image
 from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.core.missing_paths import at_home
+from affectkit.core.progress import Reporter
+from affectkit.core.text import count_text
 from affectkit.data.loading.face_crops import read_picture
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
@@ -77,8 +79,18 @@ class ImageAnnotator:
                 self._draw(self._paths.pop(position), own)
             yield batch
 
+    def warn_of_missing(self, items: Iterable[Item], skipped: int, reporter: Reporter) -> None:
+        """Warn of ``items`` that are not drawn: their rows stand from an earlier run. ``skipped`` could not be read."""
+        missing = sum(not self._target(item.name).exists() for item in items) - skipped
+        if missing > 0:
+            what = count_text(missing, "image is not drawn: its row stands", "images are not drawn: their rows stand")
+            reporter.warn(f"{what} from an earlier run, and none is in {self.folder}. --force predicts and draws all.")
+
+    def _target(self, name: str) -> Path:
+        return self.folder / inner_path(name, SAVED, ".png")
+
     def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
-        target = self.folder / inner_path(rows[0][1], SAVED, ".png")
+        target = self._target(rows[0][1])
         if target.exists() and target.samefile(path):
             raise DataError(f"the annotated image {target} is the image itself.", "Name another --annotate.")
         picture, extent = read_picture(path)

@@ -134,6 +134,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     )
     if complete or table.is_as_it_was:
         reporter.note(f"{table.final} is complete; nothing to do.")
+    if annotator is not None:
+        group.run_on_main(lambda: annotator.warn_of_missing(inputs.images(), record["skipped"], reporter))
     return combine_records(record, videos(beside=table, targets=targets), table) if has_videos else record
 
 

@@ -68,6 +68,20 @@ def recalls(task: Task, results: Results) -> Numbers:
     return found
 
 
+def overtold(task: Task, results: Results, name: str = "happiness", at_least: float = 0.5) -> dict[str, Numbers]:
+    """Return of how many faces with other labels ``name`` is told, and of how many with a share of ``at_least``."""
+    p = task.probabilities(results)
+    number = results.split.classes.index(name)
+    others = results.split.top() != number
+    told = others & (p.argmax(1) == number)
+    counts = {f"{name} told of others": told, f"the same with {at_least} and more": told & (p[:, number] >= at_least)}
+    images = int(others.sum())
+    return {
+        what: {"right": int(rows.sum()), "images": images, "interval": list(clopper_pearson(int(rows.sum()), images))}
+        for what, rows in counts.items()
+    }
+
+
 def changed(model: str, labels: Path, change: str) -> dict[str, list[float]]:
     """Measure one model under one change: ``{half: [accuracy, KL, calibration error]}``."""
     task, results = tested(model, labels, change)
@@ -90,6 +104,7 @@ def numbers(model: str, shares: Path, labels: Path, *, corruptions: bool, proces
             found[name][f"{kind}_images"] = len(half.split)
             if kind == "labels":
                 found[name]["recall"] = recalls(task, half)
+                found[name]["overtold"] = overtold(task, half)
     severities = [f"{name}:{severity}" for name in GROUPS["benchmark"] for severity in SEVERITIES]
     changes = (*CHANGES, *(severities if corruptions else ()))
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -124,13 +139,14 @@ def tables(found: dict[str, Numbers]) -> str:
         for name in names:
             values = [found[model][half][kind][name] for model, half in columns]
             rows.append([name, *(shown(value, percent=name not in ("kl", "brier")) for value in values)])
-    for name in found[columns[0][0]]["first"]["recall"]:
-        cells = []
-        for model, half in columns:
-            one = found[model][half]["recall"][name]
-            share = one["right"] / one["images"] if one["images"] else float("nan")
-            cells.append(f"{one['right']} of {one['images']}: {shown([share, *one['interval']], percent=True)}")
-        rows.append([f"recall of {name}", *cells])
+    for kind, words in (("recall", "recall of "), ("overtold", "")):
+        for name in found[columns[0][0]]["first"][kind]:
+            cells = []
+            for model, half in columns:
+                one = found[model][half][kind][name]
+                share = one["right"] / one["images"] if one["images"] else float("nan")
+                cells.append(f"{one['right']} of {one['images']}: {shown([share, *one['interval']], percent=True)}")
+            rows.append([f"{words}{name}", *cells])
     changes = found[columns[0][0]]["first"]["changes"]
 
     def accuracy(model: str, half: str, change: str) -> float:

@@ -69,6 +69,20 @@ def test_force_leaves_other_files_beside_those_that_it_replaces(trained, images,
     assert (drawn / "mine.txt").read_text() == "before" and (drawn / "0.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_resume_tells_how_many_images_of_an_earlier_run_are_not_drawn(trained, images, tmp_path):
+    drawn, results = tmp_path / "drawn", tmp_path / "results"
+    command = ["infer", images, "--checkpoint", trained, "--workers", 0, "--results", results]
+    assert invoke(*command).returncode == 0
+    (images / "broken.png").write_bytes(b"\x89PNG")
+    Image.new("L", (40, 40), 200).save(images / "new.png")
+    for told in ("2 images are not drawn: their rows stand from an earlier run", "2 images are not drawn"):
+        done = invoke(*command, "--resume", "--annotate", drawn)  # the second time nothing is left to do
+        assert told in done.stderr and "--force predicts and draws all" in done.stderr
+        assert [path.name for path in drawn.iterdir()] == ["new.png"]
+    done = invoke(*command, "--force", "--annotate", drawn)
+    assert "not drawn" not in done.stderr and len(list(drawn.iterdir())) == 3
+
+
 def test_a_film_that_is_there_is_told_before_the_model_is_loaded(trained, tmp_path, unloaded):
     write_film(tmp_path / "film.mp4", 4)
     (tmp_path / "drawn.mp4").write_bytes(b"mine")
