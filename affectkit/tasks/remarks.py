@@ -35,6 +35,9 @@ def of_temperature(outputs: np.ndarray, target: np.ndarray, temperature: float) 
     """Say what is computed with the temperature, and whether it makes confidences here worse, beyond chance (by more
     than two standard errors); empty where it is 1.
 
+    Confidences are judged by the target's top class. One that is fitted to labels, of which raters' votes are no
+    certain ones, may make these better and take the shares away from the votes: both are said.
+
     Args:
         outputs: logits (N, C).
         target: shares (N, C).
@@ -43,14 +46,25 @@ def of_temperature(outputs: np.ndarray, target: np.ndarray, temperature: float) 
     if temperature == 1:
         return ""
     tiny = np.finfo(float).tiny
-    with_it, without = (
-        -(target * np.log(np.maximum(calibration.softmax(outputs, one), tiny))).sum(1) for one in (temperature, 1.0)
-    )
+    logs = [np.log(np.maximum(calibration.softmax(outputs, one), tiny)) for one in (temperature, 1.0)]
+    top = target.argmax(1)
+    of_labels = [-log[np.arange(len(top)), top] for log in logs]
+    of_shares = [-(target * log).sum(1) for log in logs]
     text = f"loss and *_uncalibrated are without the temperature, {temperature:.3g}; nll, ece and brier with it"
-    change = with_it - without
-    if len(change) > 1 and change.mean() > 2 * change.std(ddof=1) / math.sqrt(len(change)):
+    if _is_worse(*of_labels):
         text += (
-            f". It makes confidences worse here: cross-entropy {with_it.mean():.4f}, without it {without.mean():.4f}; "
-            "it was fitted on other images, perhaps few (train --calibrate none fits none)"
+            f". It makes confidences worse here: cross-entropy {of_labels[0].mean():.4f}, without it "
+            f"{of_labels[1].mean():.4f}; it was fitted on other images, perhaps few (train --calibrate none fits none)"
+        )
+    elif _is_worse(*of_shares):
+        text += (
+            f". It moves confidences away from the shares of the targets: cross-entropy {of_shares[0].mean():.4f}, "
+            f"without it {of_shares[1].mean():.4f}; of their top classes {of_labels[0].mean():.4f}, without it "
+            f"{of_labels[1].mean():.4f} (calibrate --temperature targets fits one to the shares)"
         )
     return text
+
+
+def _is_worse(with_it: np.ndarray, without: np.ndarray) -> bool:
+    change = with_it - without
+    return len(change) > 1 and bool(change.mean() > 2 * change.std(ddof=1) / math.sqrt(len(change)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from affectkit.tasks.remarks import confusions, of_temperature
@@ -22,3 +24,17 @@ def test_a_temperature_that_makes_worse_is_told_and_one_that_does_not_is_explain
     assert "makes confidences worse here" in of_temperature(logits, target, 0.3)
     fine = of_temperature(logits / 0.5, target, 2.0)
     assert fine == "loss and *_uncalibrated are without the temperature, 2; nll, ece and brier with it"
+
+
+def test_a_temperature_for_labels_is_not_told_to_be_worse_for_votes_that_are_spread_wider():
+    """Ten raters name what the logits say, and the label is what most of them named."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (600, 3))
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    votes = np.stack([rng.multinomial(10, row) for row in p]) / 10
+    told = of_temperature(logits, votes, 0.4)
+    assert "worse" not in told and "away from the shares of the targets" in told and "--temperature targets" in told
+    numbers = [float(number) for number in re.findall(r"0\.\d{4}", told)]
+    assert numbers[0] > numbers[1] and numbers[2] < numbers[3]
+    assert "away" not in of_temperature(logits, np.eye(3)[votes.argmax(1)], 0.4)
+    assert "worse here" in of_temperature(logits, votes, 0.05)
