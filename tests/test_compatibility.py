@@ -231,7 +231,10 @@ def test_cached_features_are_taken(scene, one_thread):
 
 # --- tables that were cut, parts of shards ---------------------------------------------------------------------------
 
-INFER = ("infer", "--checkpoint", "builtin", "--batch-size", 2, "--workers", 0, "--device", "cpu", "--faces", "none")
+EDITION = "affectkit:ferplus-small-1"
+"""What ``builtin`` was when the archives were made."""
+PLAIN = ("--batch-size", 2, "--workers", 0, "--device", "cpu", "--faces", "none")
+INFER = ("infer", "--checkpoint", EDITION, *PLAIN)
 
 
 def mark_row(path: Path, text: str, other: str) -> None:
@@ -247,6 +250,8 @@ def test_predictions_cut_among_the_images_are_finished(scene):
     confidence = wanted[0]["Confidence"]
     mark_row(scene / "cut" / "inference_results.csv.part", f",{confidence},", f",{'9' * len(confidence)},")
     wanted[0]["Confidence"] = "9" * len(confidence)
+    newer = invoke("infer", "--checkpoint", "builtin", *PLAIN, "inputs", "--results", "cut", "--resume")
+    assert newer.returncode == 1 and f"were made with {EDITION}.\nName it (--checkpoint {EDITION})" in newer.stderr
     good(*INFER, "inputs", "--results", "cut", "--resume")
     assert close(table(scene / "cut" / "inference_results.csv"), wanted) and len(wanted) == 8
     videos = scene / "cut" / "videos"
@@ -346,11 +351,13 @@ def test_an_evaluation_on_corruptions_cut_halfway_is_finished(scene):
     kept["rows"][0]["metrics"]["kl"] = 1234.5
     kept["affectkit"] = affectkit.__version__  # rows of another version are refused, as they were
     record.write_text(json.dumps(kept))
-    good(
-        "eval-corruptions", "--checkpoint", "builtin", "--data", "data", "--split", "test", "--corruptions",
-        "gaussian_noise,contrast", "--severities", "1,3", "--batch-size", 8, "--workers", 0, "--device", "cpu",
-        "--results", "cut",
+    asked = (
+        "--data", "data", "--split", "test", "--corruptions", "gaussian_noise,contrast", "--severities", "1,3",
+        "--batch-size", 8, "--workers", 0, "--device", "cpu", "--results", "cut",
     )  # fmt: skip
+    newer = invoke("eval-corruptions", "--checkpoint", "builtin", *asked)
+    assert newer.returncode == 2 and f"({EDITION}) there, " in newer.stderr
+    good("eval-corruptions", "--checkpoint", EDITION, *asked)
     found, wanted = (json.loads((scene / name / "robustness.json").read_text())["rows"] for name in ("cut", "whole"))
     assert found[0]["metrics"]["kl"] == 1234.5
     assert close(found[1:], wanted[1:], digits=1e-3) and len(wanted) == 5

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from affectkit.core.assets import edition_of
 from affectkit.core.files import to_json
 from affectkit.errors import AffectkitError, UsageError
 
@@ -88,9 +89,15 @@ def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     'seed 1 there, 2 now; image size not recorded there, 48 now'
     """
     return "; ".join(
-        f"{user_name(key)} {short_text(recorded.get(key, _MISSING))} there, {short_text(asked.get(key, None))} now"
+        f"{user_name(key)} {_named(recorded.get(key, _MISSING))} there, {_named(asked.get(key, None))} now"
         for key in differing_keys(recorded, asked)
     )
+
+
+def _named(value: Any) -> str:
+    """Return ``value`` as short text, that of an edition of the built-in model with its name."""
+    name = edition_of(value)
+    return f"{short_text(value)} ({name})" if name else short_text(value)
 
 
 def check_same(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.assets import edition_of
 from affectkit.core.missing_paths import at_home
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
@@ -165,9 +166,10 @@ def _read(record: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Read the record, and refuse that of another checkpoint."""
     before = read_run_record(record)
     check_engine(before, summary, record.parent)
-    if before.get("checkpoint_sha256") != summary["checkpoint_sha256"]:
+    if (made_with := before.get("checkpoint_sha256")) != summary["checkpoint_sha256"]:
+        name = edition_of(made_with)
         raise CheckpointError(
-            f"the rows in {record.parent} were made with another checkpoint.",
-            "Name that checkpoint, another --results folder, or --force.",
+            f"the rows in {record.parent} were made with {name or 'another checkpoint'}.",
+            f"Name {f'it (--checkpoint {name})' if name else 'that checkpoint'}, another --results folder, or --force.",
         )
     return before

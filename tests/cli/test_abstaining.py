@@ -13,6 +13,7 @@ from support import TINY, invoke, make_folders
 import affectkit
 from affectkit.checkpoints.abstention import stored_abstention
 from affectkit.checkpoints.checkpoint import read_header
+from affectkit.core.assets import SHA256, training_prior_file
 from affectkit.core.files import sha256
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
@@ -124,9 +125,16 @@ def test_the_prior_of_training_changes_nothing_and_others_do(data, tmp_path):
 
 
 def _training_prior():
-    from affectkit.core.assets import SHA256, training_prior_file
+    recorded = read_header("builtin").training["training_prior"]
+    return np.array([recorded[name] for name in EMOTIONS])
 
-    return np.array([float(row["share"]) for row in table(training_prior_file(list(SHA256.values())))])
+
+def test_the_first_edition_has_its_prior_beside_its_weights():
+    """Which were published before checkpoints recorded it."""
+    assert "training_prior" not in read_header("affectkit:ferplus-small-1").training
+    shares = {row["class"]: float(row["share"]) for row in table(training_prior_file([SHA256["ferplus-small-1"]]))}
+    assert [shares[name] for name in EMOTIONS] == pytest.approx(_training_prior(), abs=1e-6)  # of the same images
+    assert training_prior_file([SHA256["ferplus-small-2"]]) is None and training_prior_file(["0" * 64]) is None
 
 
 def test_an_estimated_prior_is_named_and_gives_the_rows_of_the_same_stated_one(data, tmp_path):
